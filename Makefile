@@ -1,0 +1,34 @@
+# `make demo` and `make test` make their own environment in .venv; nothing else is needed first.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# The command line of the demo is the one of the README.
+MODEL  ?= bl_rcnn
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/.ready
+	$(BIN)/python train.py --model $(MODEL)
+	$(BIN)/python evaluate.py
+	$(BIN)/python export.py --output exported
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadscope
+
+test-all: $(VENV)/.ready
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.ready: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs exported

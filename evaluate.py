@@ -1,0 +1,10 @@
+"""Run `python evaluate.py --help`."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notices
+
+from tfbio.cli.evaluate import main
+
+if __name__ == "__main__":
+    main()

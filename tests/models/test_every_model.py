@@ -1,0 +1,121 @@
+"""What every registered model must do, at a small width."""
+
+from __future__ import annotations
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfbio
+from tfbio.models import logits_model
+from tfbio.training.losses import TimeAveragedCrossentropy
+from tfbio.training.strategy import choose_strategy, synchronize_batch_normalization
+
+CLASSES = 4
+
+
+def _small(name, **arguments):
+    """The model at its smallest: time steps and width as low as they go."""
+    taken = inspect.signature(tfbio.model_info(name).builder).parameters
+    small = {"width": 1 / 16, "timesteps": 2, "return_sequences": True}
+    small = {key: value for key, value in small.items() if key in taken}
+    return tfbio.create_model(
+        name, **{"input_shape": (33, 38, 3), "classes": CLASSES, **small, **arguments}
+    )
+
+
+@pytest.fixture(params=tfbio.list_models())
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).uniform(0, 255, (3, 33, 38, 3)).astype("float32")
+
+
+def test_gives_probabilities_for_any_batch(name, images):
+    model = _small(name)
+    for batch in (images, images[:1]):
+        output = np.asarray(model(batch, training=False))
+        assert output.shape[0] == len(batch)
+        assert output.shape[-1] == CLASSES
+        np.testing.assert_allclose(output.sum(axis=-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(output[0], np.asarray(model(images))[0], rtol=1e-4)
+
+
+def test_saves_and_exports(name, images, tmp_path):
+    model = _small(name)
+    expected = np.asarray(model(images))
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(reloaded(images), expected, rtol=1e-6)
+    model.export(tmp_path / "saved_model", verbose=False)
+    saved = tf.saved_model.load(tmp_path / "saved_model")
+    np.testing.assert_allclose(saved.serve(images), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_weights_of_a_saved_model_load_into_a_new_one(name, images, tmp_path):
+    model = _small(name)
+    model.save(tmp_path / "model.keras")
+    keras.utils.set_random_seed(1)
+    other = _small(name, weights=tmp_path / "model.keras")
+    np.testing.assert_array_equal(other(images), model(images))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_weights_and_probabilities_exact(name, images, policy):
+    keras.config.set_dtype_policy(policy)
+    model = _small(name)
+    output = model(images, training=False)
+    assert output.dtype == tf.float32
+    assert np.isfinite(output).all()
+    np.testing.assert_allclose(np.sum(output, axis=-1), 1, rtol=1e-5)
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+
+
+@pytest.mark.parametrize("level", [0.0, 127.5, 255.0])
+def test_constant_images_have_finite_gradients(name, level):
+    model = logits_model(_small(name))
+    image = tf.fill((2, 33, 38, 3), level)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        loss = TimeAveragedCrossentropy()(np.array([0, 1]), model(image, training=True))
+    weights = [weight.value for weight in model.trainable_weights]
+    for gradient in tape.gradient(loss, [image, *weights]):
+        assert gradient is not None
+        assert np.isfinite(gradient).all()
+
+
+def _after_two_steps(name, images, labels, strategy=None):
+    keras.utils.set_random_seed(0)
+    scope = strategy.scope if strategy else tf.init_scope
+    with scope():
+        model = _small(name)
+        start = [weight.numpy() for weight in model.weights]
+        synchronize_batch_normalization(model, strategy is not None)
+        trainer = logits_model(model)
+        trainer.compile(keras.optimizers.Adam(1e-2), TimeAveragedCrossentropy(), jit_compile=False)
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    trainer.fit(data.with_options(options), verbose=0, shuffle=False)
+    end = [weight.numpy() for weight in model.weights]
+    assert any(not np.array_equal(a, b) for a, b in zip(start, end, strict=True))
+    return end
+
+
+def test_two_replicas_train_to_the_weights_that_one_trains_to(name):
+    """In float64, where rounding cannot hide a difference in the mathematics, nor make one."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    rng = np.random.default_rng(0)
+    images, labels = rng.uniform(0, 255, (8, 33, 38, 3)), rng.integers(0, CLASSES, 8)
+    one = _after_two_steps(name, images, labels)
+    strategy = choose_strategy("mirrored", 2)
+    two = _after_two_steps(name, images, labels, strategy)
+    for alone, together in zip(one, two, strict=True):
+        np.testing.assert_allclose(together, alone, rtol=0, atol=1e-8)

@@ -1,0 +1,102 @@
+"""`python evaluate.py`: accuracy at every time step of a run or of a model with weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import keras
+from absl import flags
+from tqdm import tqdm
+
+from tfbio.cli.command import run_command
+from tfbio.cli.models import define_model_flags
+from tfbio.cli.trained import TrainedModel, define_trained_flags, find_trained
+from tfbio.datasets.catalog import load_dataset
+from tfbio.datasets.pipeline import evaluation_batches
+from tfbio.datasets.source import DataSource
+from tfbio.errors import InputError
+from tfbio.evaluation.accuracy_over_time import AccuracyOverTime
+from tfbio.evaluation.report import format_table, write_results
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command."""
+    run_command("Measure accuracy over time steps.", _define_flags, _main, argv)
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    define_model_flags(values)
+    define_trained_flags(values)
+    at = {"flag_values": values}
+    flags.DEFINE_string("dataset", None, "Data set. Default: the one the run trained on.", **at)
+    flags.DEFINE_string("data_dir", None, "The image folder, or where data sets are kept.", **at)
+    flags.DEFINE_string("split", None, "Default: test where there is one, else validation.", **at)
+    flags.DEFINE_integer(
+        "max_bad_images", 0, "Unreadable images to count as wrong and go on.", lower_bound=0, **at
+    )
+    flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1, **at)
+    flags.DEFINE_string(
+        "output", None, "Folder of the results. Default: in the run, by data set and split.", **at
+    )
+
+
+def _main(values: flags.FlagValues) -> None:
+    trained = find_trained(values)
+    dataset = values.dataset or trained.dataset or "shapes"
+    data_dir = values.data_dir
+    if data_dir is None and dataset == trained.dataset:
+        data_dir = trained.data_dir
+    source = load_dataset(dataset, data_dir, values.max_bad_images)
+    for note in source.notes:
+        print(note)
+    _check_classes(trained, source)
+    split = source.split(values.split) if values.split else source.held_out
+    image_size = _image_size(trained.model, values.image_size, trained.info.input_shape[:2])
+    batches = evaluation_batches(split, values.batch_size, image_size, trained.info.crop_ratio)
+    print(f"{trained.description} on the {split.name} split of {source.name}")
+    with tqdm(total=split.size, unit="image", dynamic_ncols=True, leave=False) as bar:
+        table = AccuracyOverTime(trained.model)(batches, len(split.unreadable), bar.update)
+    print(format_table(table))
+    if table.unreadable:
+        print(f"{table.unreadable} of {table.images} images could not be read and count as wrong.")
+    folder = Path(values.output or trained.folder / "evaluations" / f"{source.name}-{split.name}")
+    facts = {
+        "model": trained.info.name,
+        "weights": trained.description,
+        "dataset": source.name,
+        "split": split.name,
+        "image_size": list(image_size),
+    }
+    try:
+        write_results(table, folder, facts)
+    except OSError as error:
+        raise InputError(
+            f"The results cannot be written to {folder} ({error.strerror}): pass an --output that "
+            "is writable."
+        ) from error
+    print(f"{folder}: results.json, results.csv, accuracy_over_time.png")
+
+
+def _check_classes(trained: TrainedModel, source: DataSource) -> None:
+    classes = trained.model.output_shape[-1]
+    names = source.class_names
+    if len(names) != classes or (trained.class_names and tuple(trained.class_names) != names):
+        raise InputError(
+            f"Expected a data set of the {classes} classes of {trained.description}"
+            f"{_some(trained.class_names)}, received {source.name} with {len(names)}"
+            f"{_some(names)}."
+        )
+
+
+def _some(names) -> str:
+    return f" ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})" if names else ""
+
+
+def _image_size(
+    model: keras.Model, wanted: int | None, published: tuple[int, int]
+) -> tuple[int, int]:
+    height, width = model.input_shape[1:3]
+    if height is None or width is None:
+        return (wanted, wanted) if wanted else published
+    return height, width

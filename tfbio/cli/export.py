@@ -1,0 +1,52 @@
+"""`python export.py`: a trained model as a SavedModel for TF Serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+from absl import flags
+
+from tfbio.cli.command import run_command
+from tfbio.cli.models import define_model_flags
+from tfbio.cli.trained import define_trained_flags, find_trained
+from tfbio.errors import InputError
+from tfbio.export.saved_model import export_saved_model
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command."""
+    run_command("Export a trained model for TF Serving.", _define_flags, _main, argv)
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    define_model_flags(values)
+    define_trained_flags(values)
+    at = {"flag_values": values}
+    flags.DEFINE_string("output", "exported", "Folder of exported models.", **at)
+    flags.DEFINE_string("name", None, "Name to serve it by. Default: the model's.", **at)
+    flags.DEFINE_integer("version", None, "Default: one more than the last.", **at)
+    flags.DEFINE_string("labels", None, "File of class names, one a line.", **at)
+
+
+def _main(values: flags.FlagValues) -> None:
+    trained = find_trained(values)
+    labels = _labels(values.labels) if values.labels else list(trained.class_names) or None
+    path = export_saved_model(
+        trained.model,
+        values.output,
+        name=values.name,
+        labels=labels,
+        crop_ratio=trained.info.crop_ratio,
+        version=values.version,
+    )
+    print(f"{trained.description} exported to {path}")
+
+
+def _labels(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"Expected a text file of class names, one a line, at {path}: {error}."
+        ) from error

@@ -1,0 +1,270 @@
+"""`python train.py`: train a model of the registry on a data set, or go on with it."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+import tfbio
+from tfbio.cli.command import run_command
+from tfbio.cli.models import define_model_flags, model_arguments
+from tfbio.datasets.catalog import EMBEDDED, load_dataset
+from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
+from tfbio.datasets.source import DataSource
+from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
+from tfbio.evaluation.report import format_table
+from tfbio.models.registry import ModelInfo, create_model, model_info
+from tfbio.training.loop import train
+from tfbio.training.optimizer import OPTIMIZERS, SCHEDULES, make_optimizer
+from tfbio.training.run_directory import RunDirectory, open_run
+from tfbio.training.strategy import STRATEGIES, choose_strategy, replicas, strategy_scope
+
+_POLICIES = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
+# Flags that say where things are or how far to go, not what is trained.
+_NOT_SETTINGS = ("help", "h", "flagfile", "runs_dir", "full_size")
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command."""
+    run_command("Train a model of tfbio.", _define_flags, _main, argv)
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    define_model_flags(values, default="bl_rcnn")
+    at = {"flag_values": values}
+    flags.DEFINE_boolean(
+        "full_size", False, "On the embedded data sets, the published size, not the quick one.",
+        **at,
+    )  # fmt: skip
+    flags.DEFINE_string("dataset", "shapes", "shapes, image_folder, or a data set of TFDS.", **at)
+    flags.DEFINE_string("data_dir", None, "The image folder, or where data sets are kept.", **at)
+    flags.DEFINE_integer(
+        "max_bad_images", 0, "Go on without this many unreadable images.", lower_bound=0, **at
+    )
+    flags.DEFINE_list("augment", None, "crop, flip, both, or none. Default: the data set's.", **at)
+    flags.DEFINE_string("weights", None, "Weights to start from.", **at)
+    flags.DEFINE_integer("epochs", 8, "Passes over the training images.", lower_bound=1, **at)
+    flags.DEFINE_integer("batch_size", 32, "Images a step, over all devices.", lower_bound=1, **at)
+    flags.DEFINE_enum("optimizer", "adam", list(OPTIMIZERS), "Optimizer.", **at)
+    flags.DEFINE_float("learning_rate", 3e-3, "The largest learning rate.", **at)
+    flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Course of the learning rate.", **at)
+    flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Keras' dtype policy.", **at)
+    flags.DEFINE_integer("seed", 0, "Decides weights, order and draws.", lower_bound=0, **at)
+    flags.DEFINE_enum("strategy", "auto", list(STRATEGIES), "How devices work together.", **at)
+    flags.DEFINE_integer("devices", None, "Number of devices. Default: all GPUs, or one CPU.", **at)
+    flags.DEFINE_integer(
+        "checkpoint_steps", None, "Also keep a checkpoint every so many steps.", lower_bound=1, **at
+    )
+    flags.DEFINE_integer(
+        "max_steps", None, "Stop after so many steps, without validation.", lower_bound=1, **at
+    )
+    flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.", **at)
+
+
+def _main(values: flags.FlagValues) -> None:
+    info = model_info(values.model)
+    _choose_size(values, info)
+    arguments = model_arguments(values)
+    strategy = choose_strategy(values.strategy, values.devices)
+    keras.utils.set_random_seed(values.seed)
+    keras.config.set_dtype_policy(values.precision)
+
+    source = load_dataset(values.dataset, values.data_dir, values.max_bad_images)
+    for note in source.notes:
+        print(note)
+    image_size = arguments.get("input_shape", info.input_shape)[:2]
+    batches = TrainingBatches(
+        source.split("train"), values.batch_size, image_size, values.seed,
+        _augmentation(values, source), info.crop_ratio,
+    )  # fmt: skip
+    with strategy_scope(strategy):
+        model = create_model(
+            info.name, classes=len(source.class_names), weights=values.weights, **arguments
+        )
+        optimizer = make_optimizer(
+            values.optimizer, values.learning_rate, values.schedule,
+            values.epochs * batches.steps_per_epoch,
+        )  # fmt: skip
+    run, resumed = open_run(
+        values.runs_dir, f"{info.name}-{source.name}", _settings(values), source.class_names
+    )
+    _describe(model, image_size, batches, source, run, resumed, replicas(strategy))
+
+    began = time.perf_counter()
+    validation = _Held(source, "validation", values.batch_size, image_size, info, model)
+    history = train(
+        model, batches, values.epochs, optimizer, run, validation.figures, strategy,
+        values.checkpoint_steps, values.max_steps,
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    if values.max_steps is not None:
+        print(f"Stopped after --max_steps={values.max_steps}; {_peak_memory():.1f} GiB at most.")
+        return
+    best = keras.saving.load_model(run.model, compile=False)
+    held_out = source.held_out
+    table = _Held(source, held_out.name, values.batch_size, image_size, info, best).table()
+    print(f"\nBest model on the {table.images} images of {source.name}'s {held_out.name} split:")
+    print(format_table(table))
+    run.write_summary(_summary(values, model, history, table, held_out.name, seconds))
+    print(f"\n{run.path}: model.keras, learning_curve.png, summary.json ({seconds:.0f} s)")
+
+
+def _choose_size(values: flags.FlagValues, info: ModelInfo) -> None:
+    """On the embedded data sets, fill in the model's quick size where no flag says otherwise."""
+    if values.dataset not in EMBEDDED or values.full_size or not info.quick_start:
+        return
+    chosen = []
+    for name, value in info.quick_start.items():
+        flag = "image_size" if name == "input_shape" else name
+        if values[flag].value is None:
+            values[flag].value = value[0] if name == "input_shape" else value
+            chosen.append(f"--{flag}={values[flag].value}")
+    if chosen:
+        print(f"Quick size for {values.dataset}: {' '.join(chosen)}. --full_size trains "
+              f"{info.name} as published.")  # fmt: skip
+
+
+def _augmentation(values: flags.FlagValues, source: DataSource) -> tuple[str, ...]:
+    if values.augment is None:
+        return source.augment
+    return () if values.augment == ["none"] else tuple(values.augment)
+
+
+class _Held:
+    """A model's figures on held-out images."""
+
+    def __init__(
+        self,
+        source: DataSource,
+        split: str,
+        batch_size: int,
+        image_size: tuple[int, int],
+        info: ModelInfo,
+        model: keras.Model,
+    ):
+        self._split = source.split(split)
+        self._batches = evaluation_batches(self._split, batch_size, image_size, info.crop_ratio)
+        self._measure = AccuracyOverTime(model)
+
+    def table(self) -> AccuracyTable:
+        return self._measure(self._batches, len(self._split.unreadable))
+
+    def figures(self) -> dict[str, float]:
+        table = self.table()
+        return {
+            "val_loss": float(np.mean(table.loss)),
+            "val_top1": float(table.top1[-1]),
+            "val_top5": float(table.top5[-1]),
+        }
+
+
+def _settings(values: flags.FlagValues) -> str:
+    """The flag file that repeats this run."""
+    lines = []
+    for name in sorted(values):
+        value = values[name].value
+        if name in _NOT_SETTINGS or value is None:
+            continue
+        if name in ("data_dir", "weights"):
+            value = Path(value).resolve()
+        if isinstance(value, list):
+            value = ",".join(value)
+        lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}\n")
+    return "".join(lines)
+
+
+def _describe(
+    model: keras.Model,
+    image_size: tuple[int, int],
+    batches: TrainingBatches,
+    source: DataSource,
+    run: RunDirectory,
+    resumed: bool,
+    devices: int,
+) -> None:
+    print(
+        f"{model.name} at {image_size[0]} x {image_size[1]}, {model.count_params():,} parameters, "
+        f"{len(source.class_names)} classes, {devices} device{'s' if devices > 1 else ''}\n"
+        f"{source.name}: {batches.split.size:,} training images, "
+        f"{source.split('validation').size:,} for validation; {batches.steps_per_epoch} steps of "
+        f"{batches.batch_size} an epoch, augmented by {' and '.join(batches.augment) or 'nothing'}"
+    )
+    checkpoints = run.checkpoints()
+    if resumed and checkpoints:
+        print(
+            f"Going on with {run.path} from epoch {checkpoints[-1].epoch + 1}, step "
+            f"{checkpoints[-1].step}."
+        )
+    else:
+        print(f"{'Starting again in' if resumed else 'Writing to'} {run.path}.")
+
+
+def _summary(
+    values: flags.FlagValues,
+    model: keras.Model,
+    history: list[dict[str, float]],
+    table: AccuracyTable,
+    split: str,
+    seconds: float,
+) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "dataset": values.dataset,
+        "split": split,
+        "images": table.images,
+        "unreadable_images": table.unreadable,
+        "time_steps": table.rows(),
+        "best_epoch": int(max(history, key=lambda row: row["val_top1"])["epoch"]) + 1,
+        "epochs": len(history),
+        "parameters": model.count_params(),
+        "seed": values.seed,
+        "seconds_of_last_session": round(seconds, 1),
+        "peak_memory_gib": round(_peak_memory(), 2),
+        "versions": _versions(),
+        "git_revision": _git_revision(),
+        "hardware": {
+            "machine": platform.machine(),
+            "system": platform.platform(),
+            "devices": [device.name for device in tf.config.list_logical_devices()],
+        },
+    }
+
+
+def _versions() -> Mapping[str, str]:
+    return {
+        "tfbio": tfbio.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _git_revision() -> str | None:
+    """The revision of the checkout that the package lies in, if it lies in one."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(tfbio.__file__).parent, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _peak_memory() -> float:
+    """The largest resident size of this process so far, GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes on Linux, bytes on macOS.
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)

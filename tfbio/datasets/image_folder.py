@@ -1,0 +1,167 @@
+"""A folder of class folders as a data set."""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from tfbio.datasets.source import DataSource, FileSplit
+from tfbio.datasets.verification import check_images
+from tfbio.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+_HELD_OUT = 0.2
+# Names under which people keep the parts of a data set.
+_FOLDERS = {
+    "train": ("train",),
+    "validation": ("val", "validation"),
+    "test": ("test",),
+}
+
+
+def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSource:
+    """Read a folder of class folders.
+
+    `DIR/<class>/*.jpg`, or `DIR/train/<class>/...` with `DIR/val/<class>/...` (or `validation`)
+    and perhaps `DIR/test/<class>/...`. Without a validation folder, a fifth of every class is held
+    out for validation, always the same fifth. JPEG, PNG, BMP and GIF, of any size, gray or colour.
+
+    Args:
+        data_dir: the folder.
+        max_bad_images: number of images, over all splits, that may be unreadable; they are left
+            out, named in the notes, and counted as errors in an evaluation.
+
+    Returns:
+        A `DataSource` with the splits `train`, `validation` and perhaps `test`.
+
+    Raises:
+        InputError: there is no such folder, it holds no images, the splits differ in their
+            classes, or more images than allowed are unreadable.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> root = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in ("cat", "dog"):
+        ...     (root / name).mkdir()
+        ...     for i in range(5):
+        ...         Image.fromarray(np.zeros((8, 8), "uint8")).save(root / name / f"{i}.png")
+        >>> source = image_folder(root)
+        >>> source.class_names, source.split("train").size, source.split("validation").size
+        (('cat', 'dog'), 8, 2)
+    """
+    root = Path(data_dir)
+    if not root.is_dir():
+        raise InputError(
+            f"Expected a folder of class folders at {root}, found "
+            f"{'a file' if root.exists() else 'nothing'}: pass --data_dir."
+        )
+    folders = {
+        split: root / folder
+        for split, names in _FOLDERS.items()
+        for folder in names
+        if (root / folder).is_dir()
+    }
+    if "train" not in folders:
+        folders = {"train": root}
+    listings = {split: _list_classes(folder) for split, folder in folders.items()}
+    class_names = tuple(sorted(listings["train"]))
+    for split, listing in listings.items():
+        if set(listing) != set(class_names):
+            differing = ", ".join(sorted(set(listing) ^ set(class_names)))
+            raise InputError(
+                f"Expected the same class folders in {folders['train']} and {folders[split]}; "
+                f"only one of them has: {differing}."
+            )
+    if "validation" not in listings:
+        listings["train"], listings["validation"] = _hold_out(listings["train"])
+
+    files = [path for listing in listings.values() for paths in listing.values() for path in paths]
+    bad, converted = check_images(files)
+    if len(bad) > max_bad_images:
+        named = "\n".join(f"  {image}" for image in list(bad.values())[:20])
+        more = f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""
+        raise InputError(
+            f"{len(bad)} of {len(files)} images in {root} cannot be read, and --max_bad_images is "
+            f"{max_bad_images}: repair or remove them, or raise the limit.\n{named}{more}"
+        )
+    notes = [f"Left out, as it cannot be read: {image}" for image in bad.values()]
+    notes += [f"{count} {kind}." for kind, count in Counter(converted.values()).items()]
+    notes += _other_files(folders.values())
+    splits = {}
+    for split, listing in listings.items():
+        examples = [
+            (str(path), label)
+            for label, name in enumerate(class_names)
+            for path in listing[name]
+            if path not in bad
+        ]
+        unreadable = tuple(
+            bad[path] for name in class_names for path in listing[name] if path in bad
+        )
+        if not examples:
+            raise InputError(f"Expected images to read for the split {split!r} of {root}: none.")
+        paths, labels = zip(*examples, strict=True)
+        splits[split] = FileSplit(split, list(paths), list(labels), unreadable)
+    return DataSource("image_folder", class_names, splits, tuple(notes))
+
+
+def _list_classes(folder: Path) -> dict[str, list[Path]]:
+    """Class name to its image files, sorted; a class without images is an error."""
+    classes = {
+        entry.name: sorted(
+            path
+            for path in entry.rglob("*")
+            if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+        )
+        for entry in sorted(folder.iterdir())
+        if entry.is_dir() and not entry.name.startswith(".")
+    }
+    empty = [name for name, paths in classes.items() if not paths]
+    if not classes or len(empty) == len(classes):
+        raise InputError(
+            f"Expected class folders of {', '.join(SUFFIXES)} files in {folder}, found "
+            f"{'class folders without images' if classes else 'no folder'}."
+        )
+    if empty:
+        raise InputError(
+            f"Expected images in every class folder of {folder}; empty: {', '.join(empty)}. "
+            "Add images or remove the folder."
+        )
+    return classes
+
+
+def _hold_out(
+    listing: dict[str, list[Path]],
+) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """A stratified split that depends on the file names alone."""
+    training, held_out = {}, {}
+    for name, paths in listing.items():
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        count = math.floor(_HELD_OUT * len(paths) + 0.5) if len(paths) > 1 else 0
+        chosen = set(rng.permutation(len(paths))[: max(count, int(len(paths) > 1))].tolist())
+        held_out[name] = [path for i, path in enumerate(paths) if i in chosen]
+        training[name] = [path for i, path in enumerate(paths) if i not in chosen]
+    return training, held_out
+
+
+def _other_files(folders) -> list[str]:
+    """A note on files whose ending is not that of an image."""
+    endings = Counter(
+        path.suffix.lower() or "no ending"
+        for folder in folders
+        for entry in folder.iterdir()
+        if entry.is_dir()
+        for path in entry.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in SUFFIXES
+    )
+    if not endings:
+        return []
+    listed = ", ".join(f"{count} {ending}" for ending, count in sorted(endings.items()))
+    return [f"Left out, as only {', '.join(SUFFIXES)} files are read: {listed}."]

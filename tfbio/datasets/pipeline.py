@@ -1,0 +1,148 @@
+"""The one input pipeline: from a split to batches.
+
+The order of examples and every random draw are functions of (seed, epoch, index), so an epoch can
+be begun at any step and gives the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tfbio.datasets.images import decode_image, resize_and_crop
+from tfbio.datasets.source import Split
+from tfbio.errors import InputError, UnknownNameError
+
+# A random crop is taken from an image scaled to this much more than the crop.
+_CROP_MARGIN = 1.125
+
+
+def _random_crop(image: tf.Tensor, size: tuple[int, int], seed: tf.Tensor) -> tf.Tensor:
+    return tf.image.stateless_random_crop(image, (*size, 3), seed)
+
+
+def _random_flip(image: tf.Tensor, size: tuple[int, int], seed: tf.Tensor) -> tf.Tensor:
+    return tf.image.stateless_random_flip_left_right(image, seed)
+
+
+AUGMENTATIONS = {"crop": _random_crop, "flip": _random_flip}
+
+
+@dataclass(frozen=True)
+class TrainingBatches:
+    """Shuffled, augmented, whole batches of a split, epoch by epoch.
+
+    Args:
+        split: where the examples come from.
+        batch_size: examples a step over all devices; the remainder of an epoch is left out, and
+            other examples fall into it every epoch.
+        image_size: (height, width), pixels.
+        seed: decides order and draws, with the epoch.
+        augment: `"crop"` (a random window, an eighth of leeway) and `"flip"` (left and right).
+        crop_ratio: of the model, see `resize_and_crop`.
+
+    Raises:
+        InputError: the split has fewer examples than a batch.
+        UnknownNameError: there is no such augmentation.
+    """
+
+    split: Split
+    batch_size: int
+    image_size: tuple[int, int]
+    seed: int = 0
+    augment: Sequence[str] = ()
+    crop_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in self.augment:
+            if name not in AUGMENTATIONS:
+                raise UnknownNameError("augmentation", name, AUGMENTATIONS)
+        if self.split.size < self.batch_size:
+            raise InputError(
+                f"Expected at least one batch of {self.batch_size} images in the split "
+                f"{self.split.name!r}, found {self.split.size} images: lower --batch_size."
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of whole batches."""
+        return self.split.size // self.batch_size
+
+    def epoch(self, epoch: int, start: int = 0) -> tf.data.Dataset:
+        """The batches of one epoch, from a step on.
+
+        Args:
+            epoch: number of the epoch, from 0.
+            start: number of the first step, from 0.
+
+        Returns:
+            (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,).
+        """
+        order_seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0] >> 1)
+        examples = self.split.examples(order_seed, skip=start * self.batch_size)
+
+        def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            return self._augmented(example, epoch), example["label"]
+
+        batches = (
+            examples.take((self.steps_per_epoch - start) * self.batch_size)
+            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(self.batch_size, drop_remainder=True)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+        return _with_options(batches)
+
+    def _augmented(self, example: dict[str, tf.Tensor], epoch: int) -> tf.Tensor:
+        image = _decoded(example["image"])
+        size = self.image_size
+        if "crop" in self.augment:
+            size = (round(size[0] * _CROP_MARGIN), round(size[1] * _CROP_MARGIN))
+        image = resize_and_crop(image, size, self.crop_ratio)
+        seed = tf.constant([self.seed & 0x7FFFFFFF, epoch], tf.int32)
+        seed = tf.random.fold_in(seed, tf.cast(example["index"], tf.int32))
+        for draw, name in enumerate(self.augment):
+            image = AUGMENTATIONS[name](image, self.image_size, tf.random.fold_in(seed, draw))
+        return image
+
+
+def evaluation_batches(
+    split: Split, batch_size: int, image_size: tuple[int, int], crop_ratio: float = 1.0
+) -> tf.data.Dataset:
+    """Every example of a split once, in stored order, unaugmented.
+
+    Args:
+        split: where the examples come from.
+        batch_size: examples a batch; the last one may be smaller.
+        image_size: (height, width), pixels.
+        crop_ratio: of the model, see `resize_and_crop`.
+
+    Returns:
+        (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,).
+    """
+
+    def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        image = resize_and_crop(_decoded(example["image"]), image_size, crop_ratio)
+        return image, example["label"]
+
+    batches = (
+        split.examples()
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    return _with_options(batches)
+
+
+def _decoded(image: tf.Tensor) -> tf.Tensor:
+    return decode_image(image) if image.dtype == tf.string else image
+
+
+def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    # A batch is divided over replicas; files are not.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.with_options(options)

@@ -1,0 +1,163 @@
+"""Weights files into named arrays; nothing here knows a model, and no pickle is executed."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from tfbio.weights.errors import WeightsError
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_READOUT_BIAS = "ReadoutDense/bias"
+# The published networks of the BL-RCNN family, by their number of readouts.
+_TRAINED_ON = {565: "ecoset", 1000: "ImageNet"}
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Named arrays and where they come from.
+
+    Attributes:
+        arrays: `layer/variable` to array.
+        origin: the path, or a description of the source.
+        format: what kind of file it is.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    origin: str
+    format: str
+
+    @property
+    def classes(self) -> int | None:
+        """The number of readouts, or None if the names do not tell."""
+        bias = self.arrays.get(_READOUT_BIAS)
+        return None if bias is None or bias.ndim != 1 else len(bias)
+
+    @property
+    def description(self) -> str:
+        """Origin and format, with the data set it was trained on where the readouts tell it."""
+        if self.classes is None:
+            return f"{self.origin} ({self.format})"
+        trained_on = _TRAINED_ON.get(self.classes)
+        variant = f", the {trained_on} variant" if trained_on else ""
+        return f"{self.origin} ({self.format}, {self.classes} readouts{variant})"
+
+
+def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Tensors:
+    """Read a weights file, or name a dict of arrays as a file's tensors would be named.
+
+    Args:
+        source: path of an HDF5 file that legacy Keras wrote (`save_weights("x.h5")` or
+            `save("x.h5")`, TensorFlow 1.13 or later), of a `.keras` file, or a dict of arrays.
+
+    Returns:
+        `Tensors`.
+
+    Raises:
+        WeightsError: there is no such file, or it is damaged or of another format.
+
+    Example:
+        >>> import numpy as np
+        >>> read_tensors({"ReadoutDense/bias:0": np.zeros(565)}).description
+        'a dict of arrays (given in memory, 565 readouts, the ecoset variant)'
+    """
+    if isinstance(source, Tensors):
+        return source
+    if isinstance(source, Mapping):
+        arrays = {_plain_name(name): np.asarray(array) for name, array in source.items()}
+        return Tensors(arrays, "a dict of arrays", "given in memory")
+    path = Path(source)
+    if not path.is_file():
+        raise WeightsError(
+            f"Expected a weights file at {path}, found "
+            f"{'a folder' if path.is_dir() else 'nothing'}: check the path."
+        )
+    try:
+        with path.open("rb") as file:
+            signature = file.read(len(_HDF5_SIGNATURE))
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
+    if signature == _HDF5_SIGNATURE:
+        return Tensors(_read_legacy_h5(path), str(path), "legacy Keras h5")
+    if zipfile.is_zipfile(path) and path.suffix == ".keras":
+        return Tensors(_read_keras(path), str(path), "Keras 3")
+    raise WeightsError(
+        f"Expected an HDF5 file of legacy Keras or a .keras file, received {path}, which is "
+        f"{'empty' if not signature else 'neither'}: download it again, or check the path."
+    )
+
+
+def _plain_name(name: str) -> str:
+    """A variable's name without TensorFlow's output number."""
+    return name.removesuffix(":0")
+
+
+def _read_keras(path: Path) -> dict[str, np.ndarray]:
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        # Keras raises whatever the damaged part raises.
+        raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
+    return {v.path: keras.ops.convert_to_numpy(v.value) for v in model.weights}
+
+
+def _read_legacy_h5(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with h5py.File(path, "r") as file:
+            # `save` puts the weights one level down, `save_weights` at the top.
+            root = file.get("model_weights", file)
+            if "layer_names" not in root.attrs and "layer_names0" not in root.attrs:
+                raise WeightsError(
+                    f"Expected the weights of a legacy Keras model, received {path}, an HDF5 file "
+                    "without layer names; a `.weights.h5` file of Keras 3 is read by "
+                    "`model.load_weights`."
+                )
+            return _read_layers(root)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path} is a damaged or truncated HDF5 file ({error}): download or copy it again."
+        ) from error
+
+
+def _read_layers(root: h5py.Group) -> dict[str, np.ndarray]:
+    arrays = {}
+    listed = set()
+    for layer in _names(root, "layer_names"):
+        for name in _names(root[layer], "weight_names"):
+            dataset = root[layer][name]
+            listed.add(dataset.name)
+            # A variable is named after its layer; its last part is what it is in the layer.
+            arrays[f"{layer}/{_plain_name(name.rsplit('/', 1)[-1])}"] = dataset[()]
+
+    def keep_unlisted(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and item.name not in listed:
+            arrays[_plain_name(item.name.lstrip("/"))] = item[()]
+
+    # What no layer lists is kept too, so that a strict reader can report it.
+    root.visititems(keep_unlisted)
+    return arrays
+
+
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """A list attribute, whole or in the numbered pieces Keras cuts long ones into, as text."""
+    if attribute in group.attrs:
+        pieces = [group.attrs[attribute]]
+    else:
+        pieces = []
+        while f"{attribute}{len(pieces)}" in group.attrs:
+            pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
+        if not pieces:
+            raise KeyError(f"no attribute {attribute} in {group.name}")
+    return [
+        name.decode("utf-8") if isinstance(name, bytes) else str(name)
+        for piece in pieces
+        for name in piece
+    ]
