@@ -111,7 +111,9 @@ def train(
             steps = min(steps_per_epoch, remaining) - first_step
             bar.set_description(f"Epoch {epoch + 1}/{epochs}", refresh=False)
             began = time.perf_counter()
-            watch = _Watch(bar, run, trainer, epoch, first_step, checkpoint_steps)
+            watch = _Watch(
+                bar, run, trainer, (epoch, first_step, steps_per_epoch), checkpoint_steps
+            )
             logs = trainer.fit(
                 batches.epoch(epoch, start=first_step).take(int(steps)),
                 initial_epoch=epoch,
@@ -166,16 +168,14 @@ class _Watch(keras.callbacks.Callback):
         bar: tqdm,
         run: RunDirectory,
         trainer: keras.Model,
-        epoch: int,
-        first_step: int,
+        position: tuple[int, int, int],
         checkpoint_steps: int | None,
     ):
         super().__init__()
         self._bar = bar
         self._run = run
         self._trainer = trainer
-        self._epoch = epoch
-        self._step = first_step
+        self._epoch, self._step, self._steps_per_epoch = position
         self._checkpoint_steps = checkpoint_steps
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -188,5 +188,7 @@ class _Watch(keras.callbacks.Callback):
             )
         self._bar.update()
         self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        if self._checkpoint_steps and self._step % self._checkpoint_steps == 0:
+        # The epoch's last step is kept with the figures of its validation.
+        due = self._checkpoint_steps and self._step % self._checkpoint_steps == 0
+        if due and self._step < self._steps_per_epoch:
             self._run.save_checkpoint(self._trainer, self._epoch, self._step)

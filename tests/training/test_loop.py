@@ -1,0 +1,162 @@
+"""Training: the loss falls, a kill costs nothing, and files are whole."""
+
+from __future__ import annotations
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+import tfbio
+from tfbio.datasets.pipeline import TrainingBatches
+from tfbio.datasets.source import Split
+from tfbio.errors import InputError
+from tfbio.training import DivergedError, choose_strategy, make_optimizer, open_run, train
+from tfbio.training.strategy import strategy_scope
+
+STEPS = 4
+EPOCHS = 2
+
+
+class _ArraySplit(Split):
+    """Noise in two colours: red is class 0, blue is class 1."""
+
+    name = "train"
+
+    def __init__(self, size=32, broken=False):
+        rng = np.random.default_rng(0)
+        self.size = size
+        self._labels = rng.integers(0, 2, size)
+        self._images = rng.uniform(0, 120, (size, 32, 32, 3)).astype("float32")
+        self._images[np.arange(size), :, :, 2 * self._labels] += 120
+        if broken:
+            self._images[0] = np.nan
+
+    def examples(self, order_seed=None, skip=0):
+        import tensorflow as tf
+
+        order = np.arange(self.size)
+        if order_seed is not None:
+            order = np.random.default_rng(order_seed).permutation(order)
+        order = order[skip:]
+        return tf.data.Dataset.from_tensor_slices(
+            {"image": self._images[order], "label": self._labels[order], "index": order}
+        )
+
+
+class _KilledError(Exception):
+    """Stands for a kill."""
+
+
+class _Kill(keras.callbacks.Callback):
+    def __init__(self, after):
+        super().__init__()
+        self._left = after
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._left -= 1
+        if self._left < 0:
+            raise _KilledError
+
+
+def _train(run, *, strategy=None, callbacks=(), split=None, learning_rate=0.01, **arguments):
+    """A small run in float64, so that equal means equal."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    keras.utils.set_random_seed(3)
+    batches = TrainingBatches(split or _ArraySplit(), 32 // STEPS, (32, 32), 3, ("crop", "flip"))
+    with strategy_scope(strategy):
+        model = tfbio.create_model(
+            "bl_rcnn", input_shape=(32, 32, 3), classes=2, width=1 / 32, timesteps=2,
+            return_sequences=True,
+        )  # fmt: skip
+        optimizer = make_optimizer("adam", learning_rate, "cosine", EPOCHS * STEPS)
+    validations = iter([0.25, 0.5] * 4)
+
+    def validate():
+        return {"val_loss": 1.0, "val_top1": next(validations), "val_top5": 1.0}
+
+    history = train(
+        model, batches, EPOCHS, optimizer, run, validate, strategy, callbacks=callbacks, **arguments
+    )
+    return model, history
+
+
+def _weights(model):
+    return [np.array(weight) for weight in model.weights]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole", "")
+    model, history = _train(run)
+    return run, _weights(model), history
+
+
+def test_a_run_leaves_what_the_design_lists(uninterrupted):
+    run, weights, history = uninterrupted
+    assert [row["epoch"] for row in history] == [0, 1]
+    assert history[1]["loss"] < history[0]["loss"]
+    for name in ("flags", "history.csv", "learning_curve.png", "model.keras", "labels.txt"):
+        assert (run.path / name).is_file(), name
+    assert list((run.path / "tensorboard").iterdir())
+    with run.history.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == [row["loss"] for row in history]
+    # The best epoch is the last here: the saved model is the trained one.
+    best = keras.saving.load_model(run.model)
+    for saved, weight in zip(best.weights, weights, strict=True):
+        np.testing.assert_array_equal(saved, weight)
+    assert not any(path.name.startswith(".") for path in run.path.rglob("*"))
+
+
+@pytest.mark.parametrize("steps_before_the_kill", [0, 1, 3, 4, 6, 7])
+def test_a_killed_run_goes_on_to_the_same_weights(uninterrupted, tmp_path, steps_before_the_kill):
+    run, _ = open_run(tmp_path, "killed", "")
+    with pytest.raises(_KilledError):
+        _train(run, callbacks=[_Kill(steps_before_the_kill)], checkpoint_steps=2)
+    model, history = _train(run, checkpoint_steps=2)
+    _, expected, whole = uninterrupted
+    for weight, same in zip(_weights(model), expected, strict=True):
+        np.testing.assert_allclose(weight, same, rtol=0, atol=1e-12)
+    assert [row["epoch"] for row in history] == [row["epoch"] for row in whole]
+    assert history[-1]["learning_rate"] == whole[-1]["learning_rate"]
+
+
+def test_a_finished_run_is_not_trained_again(uninterrupted):
+    run, weights, _ = uninterrupted
+    model, history = _train(run, callbacks=[_Kill(0)])
+    assert len(history) == EPOCHS
+    for weight, same in zip(_weights(model), weights, strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+def test_two_replicas_give_the_weights_that_one_gives(uninterrupted, tmp_path):
+    run, _ = open_run(tmp_path, "mirrored", "")
+    model, _ = _train(run, strategy=choose_strategy("mirrored", 2))
+    for weight, same in zip(_weights(model), uninterrupted[1], strict=True):
+        np.testing.assert_allclose(weight, same, rtol=0, atol=1e-9)
+    # Only TensorFlow has synchronised batch normalization: a saved model must not ask for it.
+    saved = keras.saving.load_model(run.model)
+    assert not any(getattr(layer, "synchronized", False) for layer in saved.layers)
+
+
+def test_max_steps_stops_without_validation(tmp_path):
+    run, _ = open_run(tmp_path, "short", "")
+    _, history = _train(run, max_steps=2)
+    assert history == []
+    assert run.model.is_file()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    run, _ = open_run(tmp_path, "nan", "")
+    with pytest.raises(DivergedError, match=r"The loss is nan in epoch 1 at step \d: lower the"):
+        _train(run, split=_ArraySplit(broken=True))
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused(tmp_path):
+    run, _ = open_run(tmp_path, "odd", "")
+    batches = TrainingBatches(_ArraySplit(), 7, (32, 32))
+    with pytest.raises(InputError, match="a batch size that 2 replicas divide, received 7"):
+        train(None, batches, 1, None, run, dict, choose_strategy("mirrored", 2))
