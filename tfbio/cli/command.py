@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ def run_command(
         argv: program name and arguments; `sys.argv` by default.
     """
     argv = list(sys.argv if argv is None else argv)
+    _show_messages()
     try:
         values = _parse(description, define_flags, argv)
         main(values)
@@ -40,6 +42,16 @@ def run_command(
         print("\nInterrupted. The same command goes on from the last checkpoint.", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+def _show_messages() -> None:
+    """Let the library's messages appear as they are, between the command's own lines."""
+    logger = logging.getLogger("tfbio")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]
 
 
 def _parse(
@@ -57,7 +69,8 @@ def _parse(
             "flag", f"--{error.flagname}", [f"--{each}" for each in values]
         ) from error
     except flags.Error as error:
-        raise InputError(f"{error}; --help lists all flags.") from error
+        sentence = str(error).removeprefix("ERROR:: ")
+        raise InputError(f"{sentence}; --help lists all flags.") from error
     if values.help:
         print(f"{description}\n\nusage: python {os.path.basename(argv[0])} [flags]\n")
         print(values.get_help())

@@ -28,7 +28,13 @@ from tfbio.models.registry import ModelInfo, create_model, model_info
 from tfbio.training.loop import train
 from tfbio.training.optimizer import OPTIMIZERS, SCHEDULES, make_optimizer
 from tfbio.training.run_directory import RunDirectory, open_run
-from tfbio.training.strategy import STRATEGIES, choose_strategy, replicas, strategy_scope
+from tfbio.training.strategy import (
+    STRATEGIES,
+    check_batch_size,
+    choose_strategy,
+    replicas,
+    strategy_scope,
+)
 
 _POLICIES = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 # Flags that say where things are or how far to go, not what is trained.
@@ -77,6 +83,7 @@ def _main(values: flags.FlagValues) -> None:
     _choose_size(values, info)
     arguments = model_arguments(values)
     strategy = choose_strategy(values.strategy, values.devices)
+    check_batch_size(values.batch_size, strategy)
     keras.utils.set_random_seed(values.seed)
     keras.config.set_dtype_policy(values.precision)
 

@@ -21,12 +21,12 @@ def format_table(table: AccuracyTable) -> str:
         >>> import numpy as np
         >>> half = np.array([0.5])
         >>> print(format_table(AccuracyTable(half, half, half, np.zeros((2, 1)), np.zeros(2))))
-        time step   top-1   top-5    loss
-                0  50.0 %  50.0 %   0.500
+        time step    top-1    top-5    loss
+                0   50.0 %   50.0 %   0.500
     """
-    lines = ["time step   top-1   top-5    loss"]
+    lines = ["time step    top-1    top-5    loss"]
     lines += [
-        f"{row['time_step']:9d}  {100 * row['top1']:4.1f} %  {100 * row['top5']:4.1f} %  "
+        f"{row['time_step']:9d}  {100 * row['top1']:5.1f} %  {100 * row['top5']:5.1f} %  "
         f"{row['loss']:6.3f}"
         for row in table.rows()
     ]

@@ -17,7 +17,12 @@ from tfbio.models.logits import logits_model
 from tfbio.training.curves import plot_learning_curve
 from tfbio.training.losses import TimeAveragedCrossentropy, last_step_accuracy
 from tfbio.training.run_directory import RunDirectory
-from tfbio.training.strategy import replicas, strategy_scope, synchronize_batch_normalization
+from tfbio.training.strategy import (
+    check_batch_size,
+    replicas,
+    strategy_scope,
+    synchronize_batch_normalization,
+)
 
 
 class DivergedError(InputError):
@@ -69,11 +74,7 @@ def train(
         DivergedError: the loss is not finite.
         InputError: a batch cannot be divided over the replicas.
     """
-    if batches.batch_size % replicas(strategy):
-        raise InputError(
-            f"Expected a batch size that {replicas(strategy)} replicas divide, received "
-            f"{batches.batch_size}."
-        )
+    check_batch_size(batches.batch_size, strategy)
     synchronize_batch_normalization(model, replicas(strategy) > 1)
     with strategy_scope(strategy):
         trainer = logits_model(model)

@@ -61,6 +61,19 @@ def replicas(strategy: tf.distribute.Strategy | None) -> int:
     return 1 if strategy is None else strategy.num_replicas_in_sync
 
 
+def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy | None) -> None:
+    """Refuse a batch that cannot be divided evenly over the replicas.
+
+    Raises:
+        InputError: a replica would get fewer examples than another.
+    """
+    if batch_size % replicas(strategy):
+        raise InputError(
+            f"Expected a batch size that {replicas(strategy)} replicas divide, received "
+            f"{batch_size}."
+        )
+
+
 def synchronize_batch_normalization(model: keras.Model, synchronized: bool) -> None:
     """Let batch normalization take its statistics over all replicas, or over each alone.
 

@@ -1,0 +1,289 @@
+"""The commands: exit codes, sentences instead of tracebacks, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import tfbio
+from tfbio.cli import evaluate, export, train
+
+SMALL = ["--image_size=32", "--width=0.03125", "--epochs=1", "--batch_size=4"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Three classes of ten small pictures of different sizes."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(("blue", "green", "red")):
+        (root / name).mkdir()
+        for number in range(10):
+            pixels = rng.integers(0, 100, (30 + number, 40, 3), dtype=np.uint8)
+            pixels[..., 2 - label] += 150
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
+
+
+def _run(command, *arguments):
+    """Run a command in this process; its exit code."""
+    with pytest.raises(SystemExit) as stopped:
+        command.main([f"{command.__name__.split('.')[-1]}.py", *map(str, arguments)])
+    return stopped.value.code
+
+
+@pytest.fixture(scope="module")
+def trained(pictures, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    data = ["--dataset=image_folder", f"--data_dir={pictures}"]
+    assert _run(train, *data, *SMALL, "--timesteps=2", f"--runs_dir={runs}") == 0
+    return runs
+
+
+def test_train_leaves_a_run(trained, pictures):
+    run = trained / "bl_rcnn-image_folder"
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["images"] == 6
+    assert summary["versions"]["tfbio"] == tfbio.__version__
+    assert summary["parameters"] == keras.saving.load_model(run / "model.keras").count_params()
+    assert (run / "labels.txt").read_text().split() == ["blue", "green", "red"]
+    flags = (run / "flags").read_text()
+    assert "--timesteps=2\n" in flags
+    assert f"--data_dir={pictures}\n" in flags
+
+
+def test_the_flag_file_repeats_the_run(trained, tmp_path):
+    flags = trained / "bl_rcnn-image_folder" / "flags"
+    assert _run(train, f"--flagfile={flags}", f"--runs_dir={tmp_path}") == 0
+    again = tmp_path / "bl_rcnn-image_folder"
+    assert (again / "flags").read_text() == flags.read_text()
+    first, second = (
+        keras.saving.load_model(folder / "model.keras").get_weights()
+        for folder in (flags.parent, again)
+    )
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+def test_evaluate_takes_the_newest_run(trained, capsys):
+    assert _run(evaluate, f"--runs_dir={trained}") == 0
+    output = capsys.readouterr().out
+    assert "time step    top-1    top-5    loss" in output
+    folder = trained / "bl_rcnn-image_folder" / "evaluations" / "image_folder-validation"
+    results = json.loads((folder / "results.json").read_text())
+    summary = json.loads((trained / "bl_rcnn-image_folder" / "summary.json").read_text())
+    assert results["time_steps"] == summary["time_steps"]
+    assert (folder / "results.csv").is_file()
+    assert (folder / "accuracy_over_time.png").is_file()
+
+
+def test_evaluate_takes_a_model_with_weights(trained, pictures, tmp_path, capsys):
+    weights = trained / "bl_rcnn-image_folder" / "model.keras"
+    assert (
+        _run(
+            evaluate, "--model=bl_rcnn", f"--weights={weights}", "--image_size=32",
+            "--width=0.03125", "--timesteps=2", "--dataset=image_folder",
+            f"--data_dir={pictures}", "--split=train", f"--output={tmp_path}",
+        )
+        == 0
+    )  # fmt: skip
+    assert json.loads((tmp_path / "results.json").read_text())["images"] == 24
+    assert "tensors loaded from" in capsys.readouterr().out
+
+
+def test_export_serves_what_keras_gives(trained, pictures, tmp_path):
+    assert _run(export, f"--runs_dir={trained}", f"--output={tmp_path}") == 0
+    saved = tf.saved_model.load(tmp_path / "bl_rcnn" / "1")
+    picture = pictures / "green" / "2.png"
+    answer = saved.signatures["serving_bytes"](tf.constant([picture.read_bytes()]))
+    from tfbio.datasets import decode_image, resize_and_crop
+
+    model = keras.saving.load_model(trained / "bl_rcnn-image_folder" / "model.keras")
+    image = resize_and_crop(decode_image(picture.read_bytes()), (32, 32))
+    expected = np.asarray(model(image[None]))
+    np.testing.assert_allclose(answer["probabilities_by_time"], expected, atol=1e-5)
+    label = ["blue", "green", "red"][int(np.argmax(expected[0, -1]))]
+    assert answer["label"].numpy().tolist() == [label.encode()]
+
+
+def test_fine_tuning_says_that_the_readout_is_new(trained, tmp_path, capsys):
+    data = tmp_path / "two"
+    for name in ("one", "two"):
+        (data / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("L", (32, 32), 99).save(data / name / f"{number}.png")
+    weights = trained / "bl_rcnn-image_folder" / "model.keras"
+    assert (
+        _run(
+            train, "--dataset=image_folder", f"--data_dir={data}", *SMALL, "--timesteps=2",
+            "--max_steps=1", f"--weights={weights}", f"--runs_dir={tmp_path / 'runs'}",
+        )
+        == 0
+    )  # fmt: skip
+    output = capsys.readouterr().out
+    assert "the readout keeps its initial values: ReadoutDense/kernel (model (64, 2)" in output
+    assert "Stopped after --max_steps=1" in output
+
+
+def test_unreadable_images_are_named_and_counted(pictures, tmp_path, capsys):
+    data = tmp_path / "data"
+    for name in ("blue", "green"):
+        (data / "train" / name).mkdir(parents=True)
+        (data / "val" / name).mkdir(parents=True)
+        for number in range(8):
+            split = "train" if number < 6 else "val"
+            copy = data / split / name / f"{number}.png"
+            copy.write_bytes((pictures / name / f"{number}.png").read_bytes())
+    bad = data / "val" / "blue" / "broken.jpg"
+    bad.write_text("no picture")
+    arguments = ["--dataset=image_folder", f"--data_dir={data}", *SMALL, "--timesteps=2"]
+    runs = f"--runs_dir={tmp_path / 'runs'}"
+    assert _run(train, *arguments, runs) == 2
+    error = capsys.readouterr().err
+    assert f"{bad}: not an image" in error
+    assert "--max_bad_images is 0" in error
+    assert _run(train, *arguments, runs, "--max_bad_images=1") == 0
+    assert _run(evaluate, runs, "--max_bad_images=1") == 0
+    output = capsys.readouterr().out
+    assert f"Left out, as it cannot be read: {bad}" in output
+    assert "1 of 5 images could not be read and count as wrong." in output
+
+
+def test_help_shows_every_flag(capsys):
+    assert _run(train, "--help") == 0
+    output = capsys.readouterr().out
+    assert "usage: python train.py [flags]" in output
+    for flag in ("--model", "--dataset", "--strategy", "--[no]full_size"):
+        assert flag in output
+
+
+def test_the_quick_size_is_printed_and_full_size_lifts_it(tmp_path, monkeypatch, capsys):
+    """Nothing is changed without a word: what the flags do not say is shown as flags."""
+    from absl import flags as absl_flags
+
+    from tfbio.cli.train import _choose_size, _define_flags
+
+    def size(*arguments):
+        values = absl_flags.FlagValues()
+        _define_flags(values)
+        values(["train.py", *arguments])
+        _choose_size(values, tfbio.model_info(values.model))
+        return values.image_size, values.width, values.timesteps, capsys.readouterr().out
+
+    assert size()[:3] == (32, 0.125, 4)
+    assert "Quick size for shapes: --image_size=32 --width=0.125 --timesteps=4." in size()[3]
+    assert size("--width=0.5")[:3] == (32, 0.5, 4)
+    assert size("--full_size") == (None, None, None, "")
+    assert size("--dataset=cifar10") == (None, None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "sentence"),
+    [
+        (train, ["--model=bl_rnn"], "Unknown model 'bl_rnn'. Nearest: bl_rcnn"),
+        (train, ["--dataset=shape"], "Unknown data set 'shape'. Nearest: shapes"),
+        (train, ["--modl=bl_rcnn"], "Unknown flag '--modl'. Nearest: --model"),
+        (train, ["--epochs=many"], "--epochs=many: invalid literal"),
+        (train, ["--epochs=0"], "--epochs=0: 0 is not a positive integer"),
+        (train, ["--optimizer=adm"], "--optimizer=adm: value should be one of"),
+        (train, ["--strategy=tpu"], "--strategy=tpu: value should be one of"),
+        (train, ["--flagfile=none.flags"], "No such file or directory: 'none.flags'"),
+        (train, ["bl_rcnn"], "Expected flags only, such as --model=bl_rcnn, received 'bl_rcnn'"),
+        (train, ["--model=b_cnn", "--timesteps=3"], "b_cnn takes no --timesteps"),
+        (train, ["--dataset=image_folder"], "Expected --data_dir with --dataset=image_folder"),
+        (train, ["--dataset=image_folder", "--data_dir=nowhere"], "at nowhere, found nothing"),
+        (train, ["--learning_rate=-1", "@data"], "a learning rate above 0, received -1.0"),
+        (train, ["--width=-1", "@data"], "a width above 0, received -1.0"),
+        (train, ["--image_size=16", "@data"], "at least 32 x 32 pixels, received 16 x 16"),
+        (train, ["--augment=flop", "@data"], "Unknown augmentation 'flop'. Nearest: flip"),
+        (train, ["--batch_size=1000", "@data"], "one batch of 1000 images in the split 'train'"),
+        (train, ["--weights=none.h5", "@data"], "a weights file at none.h5, found nothing"),
+        (train, ["--runs_dir=@file", "@data"], "pass a --runs_dir that is writable"),
+        (train, ["--batch_size=5", "--strategy=mirrored", "--devices=2", "@data"],
+         "a batch size that 2 replicas divide, received 5"),
+        (evaluate, ["--runs_dir=nowhere"], "a trained run in nowhere, found none"),
+        (evaluate, ["--run=nowhere"], "found no model.keras in nowhere"),
+        (evaluate, ["--model=bl_rcnn"], "received --model alone"),
+        (evaluate, ["--weights=w.h5"], "received --weights alone"),
+        (evaluate, ["--run=@run", "--model=bl_rcnn", "--weights=w.h5"], "received both"),
+        (evaluate, ["--run=@run", "--split=tset"], "Unknown split of image_folder 'tset'"),
+        (evaluate, ["--run=@run", "--output=@file/results"], "pass an --output that is writable"),
+        (evaluate, ["--run=@run", "--dataset=image_folder", "--data_dir=@other"],
+         "(blue, green, red), received image_folder with 2 (a, b)"),
+        (export, ["--runs_dir=nowhere"], "a trained run in nowhere, found none"),
+        (export, ["--run=@run", "--output=@file"], "@file"),
+        (export, ["--run=@run", "--labels=none.txt"], "class names, one a line, at none.txt"),
+        (export, ["--run=@run", "--version=0"], "received 0"),
+    ],
+)  # fmt: skip
+def test_a_mistake_gets_one_sentence_and_exit_code_2(
+    command, arguments, sentence, trained, pictures, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    for name in ("a", "b"):
+        (tmp_path / "other" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8)).save(tmp_path / "other" / name / f"{number}.png")
+    places = {
+        "@run": trained / "bl_rcnn-image_folder",
+        "@file": tmp_path / "file",
+        "@other": tmp_path / "other",
+    }
+    given = []
+    for argument in arguments:
+        if argument == "@data":
+            given += ["--dataset=image_folder", f"--data_dir={pictures}"]
+            given += [flag for flag in SMALL if flag.split("=")[0] not in "".join(arguments)]
+            continue
+        for place, path in places.items():
+            argument = argument.replace(place, str(path))
+        given.append(argument)
+    sentence = sentence.replace("@file", str(tmp_path / "file"))
+    assert _run(command, *given) == 2
+    error = capfd.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+    # Nothing is left behind: no empty run, no half-written result.
+    assert sorted(os.listdir(tmp_path)) == ["file", "other"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "damaged or truncated"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "damaged or truncated"),
+        (lambda path: path.write_text("PK"), "Expected an HDF5 file of legacy Keras"),
+    ],
+)
+def test_damaged_weights_get_one_sentence(damage, sentence, pictures, tmp_path, capsys):
+    from golden_data import write_native_h5
+
+    arrays = {"RCL_0_BConv/kernel:0": np.full((7, 7, 3, 3), np.nan, "float32")}
+    path = write_native_h5(tmp_path / "w.h5", [("RCL_0_BConv", list(arrays))], arrays)
+    damage(path)
+    data = ["--dataset=image_folder", f"--data_dir={pictures}", *SMALL]
+    assert _run(train, *data, f"--weights={path}", f"--runs_dir={tmp_path}") == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_nan_weights_and_those_of_another_model_are_named(pictures, tmp_path, capsys):
+    model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), width=0.03125, classes=3)
+    model.get_layer("Conv_Layer_2").kernel.assign(model.get_layer("Conv_Layer_2").kernel * np.nan)
+    model.save(tmp_path / "nan.keras")
+    data = ["--dataset=image_folder", f"--data_dir={pictures}", *SMALL]
+    weights = f"--weights={tmp_path / 'nan.keras'}"
+    assert _run(train, "--model=b_cnn", *data, weights, f"--runs_dir={tmp_path}") == 2
+    assert "not finite (1): Conv_Layer_2/kernel" in capsys.readouterr().err
+    assert _run(train, "--model=bl_rcnn", *data, weights, f"--runs_dir={tmp_path}") == 2
+    assert "unexpected (35): Conv_Layer_0/kernel" in capsys.readouterr().err
+
+
+def test_the_default_policy_is_put_back_for_the_next_command():
+    assert keras.config.dtype_policy().name == "float32"

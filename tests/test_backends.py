@@ -1,0 +1,71 @@
+"""tfbio's layers, models and weights on JAX, on a machine without TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+SCRIPT = """
+import sys
+
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
+            raise ImportError(f"{name} is not installed here")
+
+sys.meta_path.insert(0, NoTensorFlow())
+sys.path[:0] = [ROOT, ROOT + "/tests"]
+import keras
+import numpy as np
+from golden_data import load_case, model_weights, relative_error
+import tfbio
+
+assert keras.backend.backend() == "jax"
+assert "tensorflow" not in sys.modules
+
+# The layer, over time.
+config, arrays = load_case("bl_layer_a")
+layer = tfbio.layers.BLConv2D(config["filters"], config["kernel_size"], name="RCL_0")
+layer.build(arrays["input"].shape)
+layer.bottom_up.kernel.assign(arrays["weight/RCL_0_BConv/kernel:0"])
+layer.recurrent.kernel.assign(arrays["weight/RCL_0_LConv/kernel:0"])
+activity, activities = None, []
+for t in range(config["timesteps"]):
+    drive = layer(arrays["input"]) if activity is None else layer(arrays["input"], activity)
+    norm = keras.layers.BatchNormalization(epsilon=1e-3)
+    norm.build(drive.shape)
+    for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+        getattr(norm, name).assign(arrays[f"weight/BatchNorm_Layer_0_Time_{t}/{name}:0"])
+    activity = keras.ops.relu(norm(drive, training=False))
+    activities.append(np.asarray(activity))
+assert relative_error(np.stack(activities), arrays["output"]) < 1e-5
+
+# A whole model, with its weights and activations.
+config, arrays = load_case("bl_b_net")
+model = tfbio.create_model("b_cnn", weights=model_weights("bl_b_net"))
+assert relative_error(np.asarray(model(arrays["image_uint8"])), arrays["output"]) < 1e-4
+model = tfbio.create_model("bl_rcnn", input_shape=(32, 32, 3), classes=3, width=1 / 16, timesteps=2,
+                           return_sequences=True)
+found = tfbio.features(model, arrays["image_uint8"][:, :32, :32], ["ReLU_Layer_6_*"])
+assert [activity.shape for activity in found.values()] == [(2, 1, 1, 128)] * 2
+assert tfbio.models.logits_model(model).output_shape == (None, 2, 3)
+assert "tensorflow" not in sys.modules
+print("as on TensorFlow")
+"""
+
+
+def test_layers_models_and_weights_work_on_jax_without_tensorflow(tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-c", SCRIPT.replace("ROOT", repr(str(ROOT)))],
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    assert answer.stdout.strip() == "as on TensorFlow"
