@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -11,7 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags as absl_flags
 
+from tfbio.cli import evaluate, export, train
+
+COMMANDS = {"train.py": train, "evaluate.py": evaluate, "export.py": export}
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
@@ -51,10 +56,10 @@ def test_the_digits_are_learnt_exported_and_read_from_their_png_bytes(tmp_path):
     write, commands, predict, printed = (block for _, block in _section("Your own images"))
     _run(["-c", write], tmp_path)
     assert len(list((tmp_path / "digits").glob("*/*.png"))) == 1797
-    train, evaluate, export = _commands(commands)
-    _run_command(train, tmp_path)
-    _run_command(evaluate, tmp_path)
-    _run_command(export, tmp_path)
+    three = _commands(commands)
+    assert [command.split()[1] for command in three] == ["train.py", "evaluate.py", "export.py"]
+    for command in three:
+        _run_command(command, tmp_path)
     run = tmp_path / "digit_runs" / "bl_rcnn-image_folder"
     results = run / "evaluations" / "image_folder-validation" / "results.json"
     results = json.loads(results.read_text())
@@ -87,13 +92,15 @@ def test_the_demo_reaches_what_it_promises(tmp_path):
     assert (tmp_path / "exported" / "bl_rcnn" / "1" / "saved_model.pb").is_file()
 
 
-def test_every_command_is_one_that_a_test_runs_or_make_types():
+def test_every_command_takes_the_flags_it_is_shown_with():
     makefile = (ROOT / "Makefile").read_text()
-    for language, block in BLOCKS:
-        if language:
-            continue
-        for command in _commands(block):
-            if command.startswith("make "):
-                assert f"\n{command.split()[1]}:" in makefile
-            elif command.startswith("python "):
-                assert (ROOT / command.split()[1]).is_file()
+    shown = [_commands(block) for language, block in BLOCKS if not language]
+    for command in itertools.chain(*shown):
+        first, *rest = shlex.split(command)
+        if first == "make":
+            assert f"\n{rest[0]}:" in makefile
+        elif first == "python":
+            script, *arguments = rest
+            values = absl_flags.FlagValues()
+            COMMANDS[script]._define_flags(values)
+            assert values([script, *arguments]) == [script]

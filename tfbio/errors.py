@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LISTED = 20
+
 
 class InputError(ValueError):
     """Something that the user gave does not fit.
@@ -40,5 +42,10 @@ class UnknownNameError(InputError):
         self.name = name
         known = sorted(known)
         nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-        offer = f"Nearest: {', '.join(nearest)}." if nearest else f"Known: {', '.join(known)}."
+        if nearest:
+            offer = f"Nearest: {', '.join(nearest)}."
+        elif len(known) <= _LISTED:
+            offer = f"Known: {', '.join(known)}."
+        else:
+            offer = f"Known: {', '.join(known[:_LISTED])} and {len(known) - _LISTED} more."
         super().__init__(f"Unknown {kind} {str(name)!r}. {offer}")

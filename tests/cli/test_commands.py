@@ -9,12 +9,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden_data import write_native_h5
 from PIL import Image
 
 import tfbio
 from tfbio.cli import evaluate, export, train
 
 SMALL = ["--image_size=32", "--width=0.03125", "--epochs=1", "--batch_size=4"]
+# Exact, so that the same run twice is the same weights.
+EXACT = "--precision=float64"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def _run(command, *arguments):
 def trained(pictures, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     data = ["--dataset=image_folder", f"--data_dir={pictures}"]
-    assert _run(train, *data, *SMALL, "--timesteps=2", f"--runs_dir={runs}") == 0
+    assert _run(train, *data, *SMALL, EXACT, "--timesteps=2", f"--runs_dir={runs}") == 0
     return runs
 
 
@@ -68,7 +71,28 @@ def test_the_flag_file_repeats_the_run(trained, tmp_path):
         for folder in (flags.parent, again)
     )
     for one, other in zip(first, second, strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-3)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", ["--nofull_size", "--full_size"])
+def test_the_flag_file_holds_the_size_that_was_trained(size, tmp_path):
+    from absl import flags as absl_flags
+
+    from tfbio.cli.train import _choose_size, _define_flags, _settings
+
+    def settled(*arguments):
+        values = absl_flags.FlagValues()
+        _define_flags(values)
+        values(["train.py", *arguments])
+        _choose_size(values, tfbio.model_info(values.model))
+        return values
+
+    first = settled(size)
+    (tmp_path / "flags").write_text(_settings(first))
+    again = settled(f"--flagfile={tmp_path / 'flags'}")
+    assert _settings(again) == _settings(first)
+    chosen = (again.image_size, again.width, again.timesteps)
+    assert chosen == ((128, 1.0, 8) if size == "--full_size" else (32, 0.125, 4))
 
 
 def test_evaluate_takes_the_newest_run(trained, capsys):
@@ -87,14 +111,35 @@ def test_evaluate_takes_a_model_with_weights(trained, pictures, tmp_path, capsys
     weights = trained / "bl_rcnn-image_folder" / "model.keras"
     assert (
         _run(
-            evaluate, "--model=bl_rcnn", f"--weights={weights}", "--image_size=32",
-            "--width=0.03125", "--timesteps=2", "--dataset=image_folder",
+            evaluate, "--model=bl_rcnn", f"--weights={weights}", "--dataset=ImageFolder",
             f"--data_dir={pictures}", "--split=train", f"--output={tmp_path}",
         )
         == 0
     )  # fmt: skip
-    assert json.loads((tmp_path / "results.json").read_text())["images"] == 24
-    assert "tensors loaded from" in capsys.readouterr().out
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["images"] == 24
+    assert results["image_size"] == [32, 32]
+    assert results["data_dir"] == str(pictures)
+    assert "at 32 x 32 on the 24 images of " in capsys.readouterr().out
+
+
+def test_evaluate_takes_a_native_weights_file(pictures, tmp_path, capsys):
+    arguments = {"input_shape": (32, 32, 3), "width": 0.03125, "classes": 3}
+    model = tfbio.create_model("b_cnn", **arguments)
+    weights = {f"{weight.path}:0": np.array(weight) for weight in model.weights}
+    layers: dict[str, list[str]] = {}
+    for name in weights:
+        layers.setdefault(name.split("/")[0], []).append(name)
+    path = write_native_h5(tmp_path / "b.h5", list(layers.items()), weights)
+    assert (
+        _run(
+            evaluate, "--model=b_cnn", f"--weights={path}", "--image_size=32", "--width=0.03125",
+            "--dataset=image_folder", f"--data_dir={pictures}", f"--runs_dir={tmp_path}",
+        )
+        == 0
+    )  # fmt: skip
+    assert "37 tensors loaded from" in capsys.readouterr().out
+    assert list((tmp_path / "b_cnn" / "evaluations").glob("*/results.json"))
 
 
 def test_export_serves_what_keras_gives(trained, pictures, tmp_path):
@@ -147,7 +192,7 @@ def test_unreadable_images_are_named_and_counted(pictures, tmp_path, capsys):
     assert _run(train, *arguments, runs) == 2
     error = capsys.readouterr().err
     assert f"{bad}: not an image" in error
-    assert "--max_bad_images is 0" in error
+    assert "max_bad_images is 0" in error
     assert _run(train, *arguments, runs, "--max_bad_images=1") == 0
     assert _run(evaluate, runs, "--max_bad_images=1") == 0
     output = capsys.readouterr().out
@@ -179,7 +224,7 @@ def test_the_quick_size_is_printed_and_full_size_lifts_it(tmp_path, monkeypatch,
     assert size()[:3] == (32, 0.125, 4)
     assert "Quick size for shapes: --image_size=32 --width=0.125 --timesteps=4." in size()[3]
     assert size("--width=0.5")[:3] == (32, 0.5, 4)
-    assert size("--full_size") == (None, None, None, "")
+    assert size("--full_size") == (128, 1.0, 8, "")
     assert size("--dataset=cifar10") == (None, None, None, "")
 
 
@@ -196,7 +241,7 @@ def test_the_quick_size_is_printed_and_full_size_lifts_it(tmp_path, monkeypatch,
         (train, ["--flagfile=none.flags"], "No such file or directory: 'none.flags'"),
         (train, ["bl_rcnn"], "Expected flags only, such as --model=bl_rcnn, received 'bl_rcnn'"),
         (train, ["--model=b_cnn", "--timesteps=3"], "b_cnn takes no --timesteps"),
-        (train, ["--dataset=image_folder"], "Expected --data_dir with --dataset=image_folder"),
+        (train, ["--dataset=image_folder"], "Expected data_dir with the data set image_folder"),
         (train, ["--dataset=image_folder", "--data_dir=nowhere"], "at nowhere, found nothing"),
         (train, ["--learning_rate=-1", "@data"], "a learning rate above 0, received -1.0"),
         (train, ["--width=-1", "@data"], "a width above 0, received -1.0"),
@@ -204,7 +249,7 @@ def test_the_quick_size_is_printed_and_full_size_lifts_it(tmp_path, monkeypatch,
         (train, ["--augment=flop", "@data"], "Unknown augmentation 'flop'. Nearest: flip"),
         (train, ["--batch_size=1000", "@data"], "one batch of 1000 images in the split 'train'"),
         (train, ["--weights=none.h5", "@data"], "a weights file at none.h5, found nothing"),
-        (train, ["--runs_dir=@file", "@data"], "pass a --runs_dir that is writable"),
+        (train, ["--runs_dir=@file", "@data"], "pass a folder of runs that is writable"),
         (train, ["--batch_size=5", "--strategy=mirrored", "--devices=2", "@data"],
          "a batch size that 2 replicas divide, received 5"),
         (evaluate, ["--runs_dir=nowhere"], "a trained run in nowhere, found none"),
@@ -212,13 +257,19 @@ def test_the_quick_size_is_printed_and_full_size_lifts_it(tmp_path, monkeypatch,
         (evaluate, ["--model=bl_rcnn"], "received --model alone"),
         (evaluate, ["--weights=w.h5"], "received --weights alone"),
         (evaluate, ["--run=@run", "--model=bl_rcnn", "--weights=w.h5"], "received both"),
+        (evaluate, ["--run=@run", "--image_size=64"], "Expected --image_size with --model and"),
+        (evaluate, ["--model=bl_rcnn", "--weights=@run/model.keras", "--width=1"],
+         "Expected no --width with"),
+        (evaluate, ["--model=b_cnn", "--weights=@run/model.keras"], "pass --model=bl_rcnn"),
+        (train, ["--seed=5000000000"], "--seed=5000000000"),
+        (train, ["--width=inf", "@data"], "a width above 0, received inf"),
         (evaluate, ["--run=@run", "--split=tset"], "Unknown split of image_folder 'tset'"),
         (evaluate, ["--run=@run", "--output=@file/results"], "pass an --output that is writable"),
         (evaluate, ["--run=@run", "--dataset=image_folder", "--data_dir=@other"],
          "(blue, green, red), received image_folder with 2 (a, b)"),
         (export, ["--runs_dir=nowhere"], "a trained run in nowhere, found none"),
         (export, ["--run=@run", "--output=@file"], "@file"),
-        (export, ["--run=@run", "--labels=none.txt"], "class names, one a line, at none.txt"),
+        (export, ["--run=@run", "--labels=none.txt"], "labels, one a line, received 'none.txt'"),
         (export, ["--run=@run", "--version=0"], "received 0"),
     ],
 )  # fmt: skip
@@ -263,8 +314,6 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(
     ],
 )
 def test_damaged_weights_get_one_sentence(damage, sentence, pictures, tmp_path, capsys):
-    from golden_data import write_native_h5
-
     arrays = {"RCL_0_BConv/kernel:0": np.full((7, 7, 3, 3), np.nan, "float32")}
     path = write_native_h5(tmp_path / "w.h5", [("RCL_0_BConv", list(arrays))], arrays)
     damage(path)
@@ -283,7 +332,3 @@ def test_nan_weights_and_those_of_another_model_are_named(pictures, tmp_path, ca
     assert "not finite (1): Conv_Layer_2/kernel" in capsys.readouterr().err
     assert _run(train, "--model=bl_rcnn", *data, weights, f"--runs_dir={tmp_path}") == 2
     assert "unexpected (35): Conv_Layer_0/kernel" in capsys.readouterr().err
-
-
-def test_the_default_policy_is_put_back_for_the_next_command():
-    assert keras.config.dtype_policy().name == "float32"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 
 import keras
 import numpy as np
@@ -60,10 +61,10 @@ class _Kill(keras.callbacks.Callback):
             raise _KilledError
 
 
-def _train(run, *, strategy=None, callbacks=(), split=None, learning_rate=0.01, **arguments):
+def _train(run, *, strategy=None, callbacks=(), split=None, precision="float64", **arguments):
     """A small run in float64, so that equal means equal."""
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
+    keras.config.set_floatx("float64" if precision == "float64" else "float32")
+    keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(3)
     batches = TrainingBatches(split or _ArraySplit(), 32 // STEPS, (32, 32), 3, ("crop", "flip"))
     with strategy_scope(strategy):
@@ -71,7 +72,7 @@ def _train(run, *, strategy=None, callbacks=(), split=None, learning_rate=0.01, 
             "bl_rcnn", input_shape=(32, 32, 3), classes=2, width=1 / 32, timesteps=2,
             return_sequences=True,
         )  # fmt: skip
-        optimizer = make_optimizer("adam", learning_rate, "cosine", EPOCHS * STEPS)
+        optimizer = make_optimizer("adam", 0.01, "cosine", EPOCHS * STEPS)
     validations = iter([0.25, 0.5] * 4)
 
     def validate():
@@ -121,7 +122,39 @@ def test_a_killed_run_goes_on_to_the_same_weights(uninterrupted, tmp_path, steps
     for weight, same in zip(_weights(model), expected, strict=True):
         np.testing.assert_allclose(weight, same, rtol=0, atol=1e-12)
     assert [row["epoch"] for row in history] == [row["epoch"] for row in whole]
-    assert history[-1]["learning_rate"] == whole[-1]["learning_rate"]
+    for row, same in zip(history, whole, strict=True):
+        # The figures are those of whole epochs, whatever part of one came after the kill.
+        for name in ("loss", "accuracy", "learning_rate"):
+            assert row[name] == pytest.approx(same[name], rel=1e-6), name
+
+
+def test_the_scale_of_the_loss_in_half_precision_goes_on_too(tmp_path):
+    """With it lost, the first steps after a resume overflow and are skipped."""
+    runs = [open_run(tmp_path, name, "")[0] for name in ("whole", "killed")]
+    whole, _ = _train(runs[0], precision="mixed_float16")
+    with pytest.raises(_KilledError):
+        _train(runs[1], callbacks=[_Kill(5)], precision="mixed_float16", checkpoint_steps=2)
+    resumed, _ = _train(runs[1], precision="mixed_float16", checkpoint_steps=2)
+    for weight, same in zip(_weights(resumed), _weights(whole), strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(uninterrupted, tmp_path, caplog):
+    logging.getLogger("tfbio").propagate = True
+    run, _ = open_run(tmp_path, "killed", "")
+    with pytest.raises(_KilledError):
+        _train(run, callbacks=[_Kill(7)], checkpoint_steps=2)
+    _, newest = run.checkpoints()
+    newest.path.write_bytes(newest.path.read_bytes()[:5000])
+    model, _ = _train(run, checkpoint_steps=2)
+    assert f"The checkpoint {newest.path} cannot be read" in caplog.text
+    for weight, same in zip(_weights(model), uninterrupted[1], strict=True):
+        np.testing.assert_allclose(weight, same, rtol=0, atol=1e-12)
+
+    for checkpoint in run.checkpoints():
+        checkpoint.path.write_bytes(b"")
+    with pytest.raises(InputError, match="found damaged ones only: remove them to begin again"):
+        _train(run)
 
 
 def test_a_finished_run_is_not_trained_again(uninterrupted):
@@ -147,6 +180,8 @@ def test_max_steps_stops_without_validation(tmp_path):
     _, history = _train(run, max_steps=2)
     assert history == []
     assert run.model.is_file()
+    # What was trained is kept, and the rest of the run goes on from there.
+    assert (run.checkpoints()[-1].epoch, run.checkpoints()[-1].step) == (0, 2)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):

@@ -14,11 +14,11 @@ def test_constant_rate(name):
     assert float(make_optimizer(name, 0.25, "constant").learning_rate) == 0.25
 
 
-def test_cosine_rises_then_falls_to_zero():
+def test_cosine_rises_from_above_zero_then_falls_to_zero():
     schedule = make_optimizer("sgd", 0.1, "cosine", total_steps=200)._learning_rate
     rates = np.array([float(schedule(step)) for step in range(201)])
     warmup, decay = 10, 190
-    rising = 0.1 * np.arange(warmup) / warmup
+    rising = 0.1 / 11 + (0.1 - 0.1 / 11) * np.arange(warmup) / warmup
     falling = [0.05 * (1 + math.cos(math.pi * step / decay)) for step in range(decay + 1)]
     np.testing.assert_allclose(rates, [*rising, *falling], atol=1e-7)
 

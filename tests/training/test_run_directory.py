@@ -55,7 +55,7 @@ def test_the_newest_run_is_the_one_whose_model_was_written_last(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"The run cannot be written to .*: pass a --runs_dir"):
+    with pytest.raises(InputError, match=r"The run cannot be written to .*: pass a folder"):
         open_run(tmp_path / "file", "m-d", "")
-    with pytest.raises(InputError, match="found a file: pass --runs_dir"):
+    with pytest.raises(InputError, match="found a file: pass another folder of runs"):
         open_run(tmp_path, "file", "")

@@ -124,6 +124,13 @@ def test_an_unlisted_dataset_in_the_file_is_unexpected(model, arrays, tmp_path):
     assert _assert_refused(model, path).unexpected == ("extra/kernel",)
 
 
+def test_two_tensors_of_a_layer_whose_names_end_alike_are_kept_apart(model, arrays, tmp_path):
+    arrays["RCL_0_BConv/branch/kernel:0"] = 9 + arrays["RCL_0_BConv/kernel:0"]
+    path = _write(tmp_path / "bl.h5", arrays)
+    error = _assert_refused(model, path)
+    assert error.unexpected == ("RCL_0_BConv/RCL_0_BConv/branch/kernel",)
+
+
 def test_swapped_layers_of_one_shape_are_told_apart(model, arrays, tmp_path):
     """Stock Keras loads by position and would swap them."""
     names = list(arrays)

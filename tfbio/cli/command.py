@@ -21,6 +21,7 @@ def run_command(
     define_flags: Callable[[flags.FlagValues], None],
     main: Callable[[flags.FlagValues], None],
     argv: Sequence[str] | None = None,
+    on_interrupt: str = "",
 ) -> NoReturn:
     """Parse flags, run, and exit: 0 if all went well, 2 on a user's mistake, which is printed.
 
@@ -29,6 +30,7 @@ def run_command(
         define_flags: defines the command's flags in the values it is given.
         main: does the work.
         argv: program name and arguments; `sys.argv` by default.
+        on_interrupt: said after Ctrl-C.
     """
     argv = list(sys.argv if argv is None else argv)
     _show_messages()
@@ -39,7 +41,7 @@ def run_command(
         print(f"{os.path.basename(argv[0])}: {error}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on from the last checkpoint.", file=sys.stderr)
+        print(f"\nInterrupted. {on_interrupt}".rstrip(), file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(0)
 

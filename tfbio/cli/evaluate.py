@@ -12,7 +12,7 @@ from tqdm import tqdm
 from tfbio.cli.command import run_command
 from tfbio.cli.models import define_model_flags
 from tfbio.cli.trained import TrainedModel, define_trained_flags, find_trained
-from tfbio.datasets.catalog import load_dataset
+from tfbio.datasets.catalog import IMAGE_FOLDER, canonical_name, load_dataset
 from tfbio.datasets.pipeline import evaluation_batches
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
@@ -43,28 +43,34 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 def _main(values: flags.FlagValues) -> None:
     trained = find_trained(values)
-    dataset = values.dataset or trained.dataset or "shapes"
+    dataset = canonical_name(values.dataset) if values.dataset else trained.dataset or "shapes"
     data_dir = values.data_dir
     if data_dir is None and dataset == trained.dataset:
         data_dir = trained.data_dir
     source = load_dataset(dataset, data_dir, values.max_bad_images)
+    other_folder = dataset == IMAGE_FOLDER and not _same_folder(data_dir, trained.data_dir)
+    label = Path(data_dir).resolve().name if other_folder else source.name
     for note in source.notes:
         print(note)
     _check_classes(trained, source)
     split = source.split(values.split) if values.split else source.held_out
     image_size = _image_size(trained.model, values.image_size, trained.info.input_shape[:2])
     batches = evaluation_batches(split, values.batch_size, image_size, trained.info.crop_ratio)
-    print(f"{trained.description} on the {split.name} split of {source.name}")
+    print(
+        f"{trained.description} at {image_size[0]} x {image_size[1]} on the {split.size:,} images "
+        f"of {label}'s {split.name} split"
+    )
     with tqdm(total=split.size, unit="image", dynamic_ncols=True, leave=False) as bar:
         table = AccuracyOverTime(trained.model)(batches, len(split.unreadable), bar.update)
     print(format_table(table))
     if table.unreadable:
         print(f"{table.unreadable} of {table.images} images could not be read and count as wrong.")
-    folder = Path(values.output or trained.folder / "evaluations" / f"{source.name}-{split.name}")
+    folder = Path(values.output or trained.folder / "evaluations" / f"{label}-{split.name}")
     facts = {
         "model": trained.info.name,
         "weights": trained.description,
-        "dataset": source.name,
+        "dataset": label,
+        "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
         "split": split.name,
         "image_size": list(image_size),
     }
@@ -76,6 +82,10 @@ def _main(values: flags.FlagValues) -> None:
             "is writable."
         ) from error
     print(f"{folder}: results.json, results.csv, accuracy_over_time.png")
+
+
+def _same_folder(one: str, other: str | None) -> bool:
+    return other is not None and Path(one).resolve() == Path(other).resolve()
 
 
 def _check_classes(trained: TrainedModel, source: DataSource) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NoReturn
 
 from absl import flags
@@ -10,7 +9,7 @@ from absl import flags
 from tfbio.cli.command import run_command
 from tfbio.cli.models import define_model_flags
 from tfbio.cli.trained import define_trained_flags, find_trained
-from tfbio.errors import InputError
+from tfbio.export.labels import load_labels
 from tfbio.export.saved_model import export_saved_model
 
 
@@ -31,7 +30,7 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 def _main(values: flags.FlagValues) -> None:
     trained = find_trained(values)
-    labels = _labels(values.labels) if values.labels else list(trained.class_names) or None
+    labels = load_labels(values.labels) if values.labels else list(trained.class_names) or None
     path = export_saved_model(
         trained.model,
         values.output,
@@ -41,12 +40,3 @@ def _main(values: flags.FlagValues) -> None:
         version=values.version,
     )
     print(f"{trained.description} exported to {path}")
-
-
-def _labels(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"Expected a text file of class names, one a line, at {path}: {error}."
-        ) from error

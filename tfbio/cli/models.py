@@ -12,6 +12,7 @@ from tfbio.models.registry import model_info
 
 # Arguments of the models' own, as flags.
 _OWN = ("width", "timesteps", "cumulative_readout")
+MODEL_FLAGS = ("image_size", *_OWN)
 
 
 def define_model_flags(values: flags.FlagValues, default: str | None = None) -> None:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import platform
-import resource
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
-import tfbio
 from tfbio.cli.command import run_command
 from tfbio.cli.models import define_model_flags, model_arguments
-from tfbio.datasets.catalog import EMBEDDED, load_dataset
+from tfbio.datasets.catalog import EMBEDDED, canonical_name, load_dataset
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.source import DataSource
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
 from tfbio.evaluation.report import format_table
 from tfbio.models.registry import ModelInfo, create_model, model_info
-from tfbio.training.loop import train
+from tfbio.training.loop import merit, train
 from tfbio.training.optimizer import OPTIMIZERS, SCHEDULES, make_optimizer
+from tfbio.training.provenance import peak_memory, provenance
 from tfbio.training.run_directory import RunDirectory, open_run
 from tfbio.training.strategy import (
     STRATEGIES,
@@ -43,7 +37,10 @@ _NOT_SETTINGS = ("help", "h", "flagfile", "runs_dir", "full_size")
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command."""
-    run_command("Train a model of tfbio.", _define_flags, _main, argv)
+    run_command(
+        "Train a model of tfbio.", _define_flags, _main, argv,
+        on_interrupt="The same command goes on from the last checkpoint, if there is one.",
+    )  # fmt: skip
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -66,15 +63,15 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_float("learning_rate", 3e-3, "The largest learning rate.", **at)
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Course of the learning rate.", **at)
     flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Keras' dtype policy.", **at)
-    flags.DEFINE_integer("seed", 0, "Decides weights, order and draws.", lower_bound=0, **at)
+    flags.DEFINE_integer(
+        "seed", 0, "Decides weights, order and draws.", lower_bound=0, upper_bound=2**32 - 1, **at
+    )
     flags.DEFINE_enum("strategy", "auto", list(STRATEGIES), "How devices work together.", **at)
     flags.DEFINE_integer("devices", None, "Number of devices. Default: all GPUs, or one CPU.", **at)
     flags.DEFINE_integer(
         "checkpoint_steps", None, "Also keep a checkpoint every so many steps.", lower_bound=1, **at
     )
-    flags.DEFINE_integer(
-        "max_steps", None, "Stop after so many steps, without validation.", lower_bound=1, **at
-    )
+    flags.DEFINE_integer("max_steps", None, "Stop after so many steps in all.", lower_bound=1, **at)
     flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.", **at)
 
 
@@ -86,6 +83,7 @@ def _main(values: flags.FlagValues) -> None:
     check_batch_size(values.batch_size, strategy)
     keras.utils.set_random_seed(values.seed)
     keras.config.set_dtype_policy(values.precision)
+    keras.config.set_floatx("float64" if values.precision == "float64" else "float32")
 
     source = load_dataset(values.dataset, values.data_dir, values.max_bad_images)
     for note in source.notes:
@@ -109,18 +107,18 @@ def _main(values: flags.FlagValues) -> None:
     _describe(model, image_size, batches, source, run, resumed, replicas(strategy))
 
     began = time.perf_counter()
-    validation = _Held(source, "validation", values.batch_size, image_size, info, model)
+    validation = _HeldOut(source, "validation", values.batch_size, image_size, info, model)
     history = train(
         model, batches, values.epochs, optimizer, run, validation.figures, strategy,
         values.checkpoint_steps, values.max_steps,
     )  # fmt: skip
     seconds = time.perf_counter() - began
     if values.max_steps is not None:
-        print(f"Stopped after --max_steps={values.max_steps}; {_peak_memory():.1f} GiB at most.")
+        print(f"Stopped after --max_steps={values.max_steps}; {peak_memory():.1f} GiB at most.")
         return
     best = keras.saving.load_model(run.model, compile=False)
     held_out = source.held_out
-    table = _Held(source, held_out.name, values.batch_size, image_size, info, best).table()
+    table = _HeldOut(source, held_out.name, values.batch_size, image_size, info, best).table()
     print(f"\nBest model on the {table.images} images of {source.name}'s {held_out.name} split:")
     print(format_table(table))
     run.write_summary(_summary(values, model, history, table, held_out.name, seconds))
@@ -128,16 +126,20 @@ def _main(values: flags.FlagValues) -> None:
 
 
 def _choose_size(values: flags.FlagValues, info: ModelInfo) -> None:
-    """On the embedded data sets, fill in the model's quick size where no flag says otherwise."""
-    if values.dataset not in EMBEDDED or values.full_size or not info.quick_start:
+    """On the embedded data sets, fill in the size where no flag does: the quick or the full one.
+
+    The flags hold it from here on, and so does the run's flag file.
+    """
+    if canonical_name(values.dataset) not in EMBEDDED:
         return
+    sizes = info.published(info.quick_start) if values.full_size else info.quick_start
     chosen = []
-    for name, value in info.quick_start.items():
+    for name, value in sizes.items():
         flag = "image_size" if name == "input_shape" else name
         if values[flag].value is None:
             values[flag].value = value[0] if name == "input_shape" else value
             chosen.append(f"--{flag}={values[flag].value}")
-    if chosen:
+    if chosen and not values.full_size:
         print(f"Quick size for {values.dataset}: {' '.join(chosen)}. --full_size trains "
               f"{info.name} as published.")  # fmt: skip
 
@@ -148,7 +150,7 @@ def _augmentation(values: flags.FlagValues, source: DataSource) -> tuple[str, ..
     return () if values.augment == ["none"] else tuple(values.augment)
 
 
-class _Held:
+class _HeldOut:
     """A model's figures on held-out images."""
 
     def __init__(
@@ -232,46 +234,12 @@ def _summary(
         "images": table.images,
         "unreadable_images": table.unreadable,
         "time_steps": table.rows(),
-        "best_epoch": int(max(history, key=lambda row: row["val_top1"])["epoch"]) + 1,
+        "best_epoch": int(max(history, key=merit)["epoch"]) + 1,
+        "best_epoch_chosen_on": "validation",
         "epochs": len(history),
         "parameters": model.count_params(),
         "seed": values.seed,
         "seconds_of_last_session": round(seconds, 1),
-        "peak_memory_gib": round(_peak_memory(), 2),
-        "versions": _versions(),
-        "git_revision": _git_revision(),
-        "hardware": {
-            "machine": platform.machine(),
-            "system": platform.platform(),
-            "devices": [device.name for device in tf.config.list_logical_devices()],
-        },
+        "peak_memory_gib": round(peak_memory(), 2),
+        **provenance(),
     }
-
-
-def _versions() -> Mapping[str, str]:
-    return {
-        "tfbio": tfbio.__version__,
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def _git_revision() -> str | None:
-    """The revision of the checkout that the package lies in, if it lies in one."""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(tfbio.__file__).parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
-
-
-def _peak_memory() -> float:
-    """The largest resident size of this process so far, GiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes on Linux, bytes on macOS.
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)

@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 from absl import flags
 
-from tfbio.cli.models import model_arguments
+from tfbio.cli.models import MODEL_FLAGS, model_arguments
+from tfbio.datasets.catalog import canonical_name
 from tfbio.errors import InputError
 from tfbio.models.registry import ModelInfo, create_model, model_info
 from tfbio.training.run_directory import RunDirectory, newest_run
@@ -60,12 +61,47 @@ def find_trained(values: flags.FlagValues) -> TrainedModel:
     if values.model is not None:
         if values.run is not None:
             raise InputError("Expected --run, or --model with --weights, received both.")
-        info = model_info(values.model)
-        model = create_model(info.name, weights=values.weights, **model_arguments(values))
-        return TrainedModel(
-            model, info, f"{info.name} with {values.weights}", Path(values.runs_dir) / info.name
+        return _from_weights(values)
+    ignored = [f"--{name}" for name in MODEL_FLAGS if values[name].value is not None]
+    if ignored:
+        raise InputError(
+            f"Expected {' and '.join(ignored)} with --model and --weights only: a run has the "
+            "model that it trained."
         )
     return _from_run(newest_run(values.runs_dir) if values.run is None else _run(values.run))
+
+
+def _from_weights(values: flags.FlagValues) -> TrainedModel:
+    info = model_info(values.model)
+    description = f"{info.name} with {values.weights}"
+    folder = Path(values.runs_dir) / info.name
+    if Path(values.weights).suffix != ".keras":
+        model = create_model(info.name, weights=values.weights, **model_arguments(values))
+        return TrainedModel(model, info, description, folder)
+    # The file holds the architecture too: nothing is left to be said by flags.
+    said = [f"--{name}" for name in MODEL_FLAGS if values[name].value is not None]
+    if said:
+        raise InputError(
+            f"Expected no {' or '.join(said)} with {values.weights}, which holds the whole model: "
+            "leave it out."
+        )
+    model = _read_keras(Path(values.weights))
+    if model.name != info.name:
+        raise InputError(
+            f"Expected {values.weights} to hold {info.name}, received {model.name}: pass "
+            f"--model={model.name}."
+        )
+    return TrainedModel(model, info, description, folder)
+
+
+def _read_keras(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise InputError(f"Expected a weights file at {path}, found nothing: check the path.")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        # Keras raises whatever the damaged part raises.
+        raise InputError(f"{path} cannot be read as a Keras model: {error}") from error
 
 
 def _run(path: str) -> RunDirectory:
@@ -85,12 +121,8 @@ def _from_run(run: RunDirectory) -> TrainedModel:
             f"Expected the folder of a trained run, found {run.path} without its "
             f"{Path(getattr(error, 'filename', None) or 'flags').name}."
         ) from error
-    try:
-        model = keras.saving.load_model(run.model, compile=False)
-    except Exception as error:
-        # Keras raises whatever the damaged part raises.
-        raise InputError(f"{run.model} cannot be read as a Keras model: {error}") from error
+    description = str(run.path) if run.finished else f"{run.path} (its training is not finished)"
     return TrainedModel(
-        model, info, str(run.path), run.path, class_names, settings.get("dataset"),
-        settings.get("data_dir"),
+        _read_keras(run.model), info, description, run.path, class_names,
+        canonical_name(settings.get("dataset", "shapes")), settings.get("data_dir"),
     )  # fmt: skip

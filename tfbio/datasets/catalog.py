@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,15 @@ from tfbio.datasets.shapes import Shapes
 from tfbio.datasets.source import DataSource, tfds_source
 from tfbio.errors import InputError, UnknownNameError
 
+_logger = logging.getLogger("tfbio")
+
 # Data sets that are generated here and need no download.
 EMBEDDED: dict[str, Callable[..., tfds.core.DatasetBuilder]] = {"shapes": Shapes}
 IMAGE_FOLDER = "image_folder"
 # Whether a class survives mirroring only who knows the data set can say; digits do not.
 _AUGMENT = {"shapes": ("crop", "flip")}
+# The disk refuses, not the network.
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 def dataset_names() -> list[str]:
@@ -30,6 +37,30 @@ def dataset_names() -> list[str]:
         True
     """
     return sorted({*EMBEDDED, IMAGE_FOLDER, *tfds.list_builders(with_community_datasets=False)})
+
+
+def canonical_name(name: str) -> str:
+    """A data set's name as `dataset_names` has it, from one in another case or without separators.
+
+    Args:
+        name: what the user gave, with a configuration of TFDS after a slash or without.
+
+    Returns:
+        The known name, and the configuration as it was.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+
+    Example:
+        >>> canonical_name("ImageFolder")
+        'image_folder'
+    """
+    known = dataset_names()
+    plain, slash, configuration = name.partition("/")
+    full = {_without_separators(each): each for each in known}.get(_without_separators(plain))
+    if full is None:
+        raise UnknownNameError("data set", name, known)
+    return f"{full}{slash}{configuration}"
 
 
 def load_dataset(
@@ -51,59 +82,76 @@ def load_dataset(
         UnknownNameError: there is no such data set.
         InputError: it cannot be had, or is not one of labelled images.
     """
-    known = dataset_names()
-    plain, _, configuration = name.partition("/")
-    full = {_without_separators(each): each for each in known}.get(_without_separators(plain))
-    if full is None:
-        raise UnknownNameError("data set", name, known)
+    full, _, configuration = canonical_name(name).partition("/")
     if full == IMAGE_FOLDER:
         if data_dir is None:
             raise InputError(
-                "Expected --data_dir with --dataset=image_folder: the folder that holds a folder "
+                "Expected data_dir with the data set image_folder: the folder that holds a folder "
                 "of images for each class."
             )
         return image_folder(data_dir, max_bad_images)
+    configurations = {} if full in EMBEDDED else tfds.builder_cls(full).builder_configs
+    if configuration and configuration not in configurations:
+        raise UnknownNameError(
+            f"configuration of {full}", configuration, configurations or ["none"]
+        )
     where = None if data_dir is None else str(data_dir)
-    try:
-        if full in EMBEDDED:
-            builder = EMBEDDED[full](data_dir=where)
-        else:
-            builder = tfds.builder(f"{full}/{configuration}" if configuration else full,
-                                   data_dir=where)  # fmt: skip
-    except OSError as error:
-        raise _cannot_write(full, where, error) from error
+    if full in EMBEDDED:
+        builder = EMBEDDED[full](data_dir=where)
+    else:
+        builder = tfds.builder(f"{full}/{configuration}" if configuration else full, data_dir=where)
     _prepare(builder, full)
     return tfds_source(full, builder, augment=_AUGMENT.get(full, ()))
 
 
 def _prepare(builder: Any, name: str) -> None:
-    # TFDS reports every step of the writing; a bar is enough.
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
     try:
-        builder.download_and_prepare()
-    except PermissionError as error:
-        raise _cannot_write(name, builder.data_path, error) from error
-    except (OSError, AssertionError) as error:
-        # AssertionError is what TFDS raises when files to be downloaded by hand are missing.
+        if builder.is_prepared():
+            return
+        builder.data_path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(name, builder, error) from error
+    try:
+        if name in EMBEDDED:
+            _logger.info("Rendering the data set %s, once, into %s", name, builder.data_path)
+            with _without_progress():
+                builder.download_and_prepare()
+        else:
+            builder.download_and_prepare()
+    except OSError as error:
+        if name in EMBEDDED or error.errno in _NOT_WRITABLE:
+            raise _cannot_write(name, builder, error) from error
         raise _cannot_have(name, builder, error) from error
+    except Exception as error:
+        if name in EMBEDDED:
+            raise
+        # A data set of TFDS brings its own code, which raises what it likes.
+        raise _cannot_have(name, builder, error) from error
+
+
+@contextlib.contextmanager
+def _without_progress() -> Iterator[None]:
+    """TFDS shows five bars and two notices for what takes seconds."""
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
-        logger.setLevel(level)
+        tfds.enable_progress_bar()
 
 
 def _cannot_have(name: str, builder: Any, error: BaseException) -> InputError:
     return InputError(
         f"The data set {name} is not in {Path(builder.data_path).parent} and could not be fetched "
         f"({_first_line(error)}): prepare it on a machine with a network and copy the folder, or "
-        "pass --data_dir."
+        "pass data_dir."
     )
 
 
-def _cannot_write(name: str, where: Any, error: OSError) -> InputError:
+def _cannot_write(name: str, builder: Any, error: OSError) -> InputError:
     return InputError(
-        f"The data set {name} cannot be written to {where or 'the TFDS data folder'} "
-        f"({error.strerror or error}): pass a --data_dir that is writable."
+        f"The data set {name} cannot be written to {builder.data_path} "
+        f"({error.strerror or error}): pass a data_dir that is writable."
     )
 
 

@@ -6,7 +6,9 @@ import math
 import os
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -16,10 +18,10 @@ from tfbio.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _HELD_OUT = 0.2
-# Names under which people keep the parts of a data set.
+# Names under which people keep the parts of a data set, in any case.
 _FOLDERS = {
     "train": ("train",),
-    "validation": ("val", "validation"),
+    "validation": ("val", "valid", "validation"),
     "test": ("test",),
 }
 
@@ -27,9 +29,10 @@ _FOLDERS = {
 def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSource:
     """Read a folder of class folders.
 
-    `DIR/<class>/*.jpg`, or `DIR/train/<class>/...` with `DIR/val/<class>/...` (or `validation`)
-    and perhaps `DIR/test/<class>/...`. Without a validation folder, a fifth of every class is held
-    out for validation, always the same fifth. JPEG, PNG, BMP and GIF, of any size, gray or colour.
+    `DIR/<class>/*.jpg`, or `DIR/train/<class>/...` with `DIR/val/<class>/...` (or `valid`,
+    `validation`) and perhaps `DIR/test/<class>/...`. Without a validation folder, a fifth of every
+    class is held out for validation, always the same fifth. JPEG, PNG, BMP and GIF, of any size,
+    gray or colour, at any depth in the class folder; hidden files and folders are left out.
 
     Args:
         data_dir: the folder.
@@ -60,17 +63,19 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
     if not root.is_dir():
         raise InputError(
             f"Expected a folder of class folders at {root}, found "
-            f"{'a file' if root.exists() else 'nothing'}: pass --data_dir."
+            f"{'a file' if root.exists() else 'nothing'}: pass data_dir."
         )
+    present = {entry.name.lower(): entry for entry in sorted(root.iterdir()) if entry.is_dir()}
     folders = {
-        split: root / folder
+        split: present[name]
         for split, names in _FOLDERS.items()
-        for folder in names
-        if (root / folder).is_dir()
+        for name in names
+        if name in present
     }
     if "train" not in folders:
         folders = {"train": root}
-    listings = {split: _list_classes(folder) for split, folder in folders.items()}
+    other_endings: Counter[str] = Counter()
+    listings = {split: _list_classes(folder, other_endings) for split, folder in folders.items()}
     class_names = tuple(sorted(listings["train"]))
     for split, listing in listings.items():
         if set(listing) != set(class_names):
@@ -88,12 +93,14 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
         named = "\n".join(f"  {image}" for image in list(bad.values())[:20])
         more = f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""
         raise InputError(
-            f"{len(bad)} of {len(files)} images in {root} cannot be read, and --max_bad_images is "
+            f"{len(bad)} of {len(files)} images in {root} cannot be read, and max_bad_images is "
             f"{max_bad_images}: repair or remove them, or raise the limit.\n{named}{more}"
         )
     notes = [f"Left out, as it cannot be read: {image}" for image in bad.values()]
     notes += [f"{count} {kind}." for kind, count in Counter(converted.values()).items()]
-    notes += _other_files(folders.values())
+    if other_endings:
+        listed = ", ".join(f"{count} {ending}" for ending, count in sorted(other_endings.items()))
+        notes.append(f"Left out, as only {', '.join(SUFFIXES)} files are read: {listed}.")
     splits = {}
     for split, listing in listings.items():
         examples = [
@@ -112,17 +119,29 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
     return DataSource("image_folder", class_names, splits, tuple(notes))
 
 
-def _list_classes(folder: Path) -> dict[str, list[Path]]:
-    """Class name to its image files, sorted; a class without images is an error."""
-    classes = {
-        entry.name: sorted(
-            path
-            for path in entry.rglob("*")
-            if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-        )
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
-    }
+def _list_classes(folder: Path, other_endings: Counter[str]) -> dict[str, list[Path]]:
+    """Class name to its image files, sorted; a class without images is an error.
+
+    The endings of other files are counted in `other_endings`.
+    """
+    classes: dict[str, list[Path]] = {}
+    for entry in sorted(folder.iterdir()):
+        if not entry.is_dir() or entry.name.startswith("."):
+            continue
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"Expected class folders with names in UTF-8, received {os.fsencode(entry.name)!r} "
+                f"in {folder}: rename it."
+            ) from error
+        classes[entry.name] = []
+        for path in _files(entry):
+            ending = path.suffix.lower()
+            if ending in SUFFIXES:
+                classes[entry.name].append(path)
+            else:
+                other_endings[ending or "no ending"] += 1
     empty = [name for name, paths in classes.items() if not paths]
     if not classes or len(empty) == len(classes):
         raise InputError(
@@ -137,6 +156,17 @@ def _list_classes(folder: Path) -> dict[str, list[Path]]:
     return classes
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Files at any depth, in an order of their own, but for hidden ones."""
+    for place, folders, names in os.walk(folder, onerror=_cannot_list, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _cannot_list(error: OSError) -> NoReturn:
+    raise InputError(f"Expected to read the folder {error.filename}: {error.strerror}.") from error
+
+
 def _hold_out(
     listing: dict[str, list[Path]],
 ) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
@@ -149,19 +179,3 @@ def _hold_out(
         held_out[name] = [path for i, path in enumerate(paths) if i in chosen]
         training[name] = [path for i, path in enumerate(paths) if i not in chosen]
     return training, held_out
-
-
-def _other_files(folders) -> list[str]:
-    """A note on files whose ending is not that of an image."""
-    endings = Counter(
-        path.suffix.lower() or "no ending"
-        for folder in folders
-        for entry in folder.iterdir()
-        if entry.is_dir()
-        for path in entry.rglob("*")
-        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in SUFFIXES
-    )
-    if not endings:
-        return []
-    listed = ", ".join(f"{count} {ending}" for ending, count in sorted(endings.items()))
-    return [f"Left out, as only {', '.join(SUFFIXES)} files are read: {listed}."]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 
@@ -9,7 +11,8 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
     """Decode JPEG, PNG, GIF (the first frame) or BMP bytes into RGB.
 
     Gray images get three equal channels, transparency is dropped, CMYK is converted, 16-bit
-    samples keep their upper eight bits.
+    samples keep their upper eight bits. JPEGs are decoded as by Pillow, and so torchvision, to the
+    bit: TensorFlow's own choice of cosine transform is 0.8 levels darker and no faster.
 
     Args:
         contents: scalar string tensor.
@@ -26,7 +29,11 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
         >>> tuple(decode_image(gray).shape)
         (4, 5, 3)
     """
-    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+    image = tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
+    )
     image.set_shape((None, None, 3))
     return image
 
@@ -34,7 +41,8 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
 def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float = 1.0) -> tf.Tensor:
     """Scale an image to cover a size divided by the crop ratio, then crop its centre to the size.
 
-    The scaling is bilinear and antialiased; the aspect ratio is kept.
+    The scaling is bilinear and antialiased; the aspect ratio is kept, the longer side rounded
+    down, as torchvision's `Resize` and `CenterCrop` do.
 
     Args:
         image: (H, W, C), any number type.
@@ -49,13 +57,29 @@ def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float =
         >>> tuple(resize_and_crop(tf.zeros((40, 80, 3)), (16, 16)).shape)
         (16, 16, 3)
     """
-    height, width = size
-    shape = tf.shape(image)
-    source = tf.cast(shape[:2], tf.float32)
-    scale = tf.reduce_max(tf.constant([height, width], tf.float32) / crop_ratio / source)
-    # Rounding must never leave a side shorter than the crop.
-    scaled = tf.maximum(tf.cast(tf.round(source * scale), tf.int32), [height, width])
-    resized = tf.image.resize(image, scaled, method="bilinear", antialias=True)
-    offset = (scaled - [height, width]) // 2
-    cropped = resized[offset[0] : offset[0] + height, offset[1] : offset[1] + width]
-    return tf.ensure_shape(cropped, (height, width, image.shape[-1]))
+    source = tf.shape(image)[:2]
+    covered = tf.constant([math.floor(side / crop_ratio) for side in size])
+    # One side fits exactly; the other follows from the aspect ratio and is no shorter.
+    scaled = tf.maximum(covered, covered[::-1] * source // source[::-1])
+    # torchvision rounds half an offset to even.
+    offset = tf.round((scaled - size) / 2)
+
+    def cut() -> tf.Tensor:
+        top, left = tf.unstack(tf.cast(offset, tf.int32))
+        return tf.cast(image[top : top + size[0], left : left + size[1]], tf.float32)
+
+    def scale_and_cut() -> tf.Tensor:
+        # The op behind tf.image.resize, asked for the crop alone: a 1 x 3000 image scaled as a
+        # whole takes gigabytes.
+        return tf.raw_ops.ScaleAndTranslate(
+            images=image[tf.newaxis],
+            size=size,
+            scale=tf.cast(scaled / source, tf.float32),
+            translation=-tf.cast(offset, tf.float32),
+            kernel_type="triangle",
+            antialias=True,
+        )[0]
+
+    # Images of the right size are common, and five times faster without the op.
+    cropped = tf.cond(tf.reduce_all(scaled == source), cut, scale_and_cut)
+    return tf.ensure_shape(cropped, (*size, image.shape[-1]))

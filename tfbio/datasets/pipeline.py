@@ -63,7 +63,7 @@ class TrainingBatches:
         if self.split.size < self.batch_size:
             raise InputError(
                 f"Expected at least one batch of {self.batch_size} images in the split "
-                f"{self.split.name!r}, found {self.split.size} images: lower --batch_size."
+                f"{self.split.name!r}, found {self.split.size} images: lower batch_size."
             )
 
     @property
@@ -81,11 +81,12 @@ class TrainingBatches:
         Returns:
             (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,).
         """
-        order_seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0] >> 1)
+        state = np.random.SeedSequence(self.seed, spawn_key=(epoch,)).generate_state(3) >> 1
+        order_seed, *draw_seed = state.tolist()
         examples = self.split.examples(order_seed, skip=start * self.batch_size)
 
         def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            return self._augmented(example, epoch), example["label"]
+            return self._augmented(example, draw_seed), example["label"]
 
         batches = (
             examples.take((self.steps_per_epoch - start) * self.batch_size)
@@ -95,14 +96,13 @@ class TrainingBatches:
         )
         return _with_options(batches)
 
-    def _augmented(self, example: dict[str, tf.Tensor], epoch: int) -> tf.Tensor:
+    def _augmented(self, example: dict[str, tf.Tensor], draw_seed: list[int]) -> tf.Tensor:
         image = _decoded(example["image"])
         size = self.image_size
         if "crop" in self.augment:
             size = (round(size[0] * _CROP_MARGIN), round(size[1] * _CROP_MARGIN))
         image = resize_and_crop(image, size, self.crop_ratio)
-        seed = tf.constant([self.seed & 0x7FFFFFFF, epoch], tf.int32)
-        seed = tf.random.fold_in(seed, tf.cast(example["index"], tf.int32))
+        seed = tf.random.fold_in(draw_seed, tf.cast(example["index"], tf.int32))
         for draw, name in enumerate(self.augment):
             image = AUGMENTATIONS[name](image, self.image_size, tf.random.fold_in(seed, draw))
         return image

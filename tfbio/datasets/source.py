@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tfbio.errors import InputError, UnknownNameError
 
 # Records that a shuffled read keeps in memory, still encoded; smaller data sets shuffle perfectly.
 _SHUFFLE_BUFFER = 65_536
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class DataSource:
     Attributes:
         name: the name it was asked for by.
         class_names: label to name.
-        splits: `train` and some of `validation`, `test`.
+        splits: some of `train`, `validation`, `test`.
         notes: sentences that the user should see.
         augment: random changes that keep its classes, used in training unless said otherwise.
     """
@@ -101,7 +103,8 @@ class FileSplit(Split):
         self.name = name
         self.size = len(paths)
         self.unreadable = unreadable
-        self._paths = np.array(paths, dtype=bytes if not paths else object)
+        # A file's name is bytes, and not always UTF-8.
+        self._paths = np.array([os.fsencode(path) for path in paths], dtype=bytes)
         self._labels = np.array(labels, dtype=np.int64)
 
     def examples(self, order_seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
@@ -130,14 +133,22 @@ class TfdsSplit(Split):
         self.size = builder.info.splits[instruction].num_examples
 
     def examples(self, order_seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
+        def in_random_order(files: list[Any]) -> list[Any]:
+            return [files[i] for i in np.random.default_rng(order_seed).permutation(len(files))]
+
         records = self._builder.as_dataset(
             split=self._instruction,
-            shuffle_files=order_seed is not None,
-            read_config=tfds.ReadConfig(shuffle_seed=order_seed, try_autocache=False),
-            # Only what classification needs is parsed, and images stay encoded while shuffled.
-            decoders=tfds.decode.PartialDecoding(
-                {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
+            read_config=tfds.ReadConfig(
+                try_autocache=False,
+                # With `shuffle_files` TFDS chooses another order at every pass.
+                experimental_interleave_sort_fn=None if order_seed is None else in_random_order,
             ),
+            # Images stay encoded while they are shuffled; masks are never decoded.
+            decoders={
+                name: tfds.decode.SkipDecoding()
+                for name, feature in self._builder.info.features.items()
+                if isinstance(feature, tfds.features.Image)
+            },
         )
 
         def with_index(index: tf.Tensor, record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -145,10 +156,22 @@ class TfdsSplit(Split):
 
         examples = records.enumerate().map(with_index)
         if order_seed is not None:
-            examples = examples.shuffle(
-                min(self.size, _SHUFFLE_BUFFER), seed=order_seed, reshuffle_each_iteration=False
-            )
+            examples = _shuffled(examples, min(self.size, _SHUFFLE_BUFFER), order_seed)
+            examples = examples.apply(tf.data.experimental.assert_cardinality(self.size))
         return examples.skip(skip)
+
+
+def _shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Dataset:
+    """Shuffle in an order that this seed alone decides.
+
+    `Dataset.shuffle` mixes TensorFlow's global seed in; inside a function that is the function's.
+    """
+
+    def shuffle(_: tf.Tensor) -> tf.data.Dataset:
+        tf.random.set_seed(seed)
+        return examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
+
+    return tf.data.Dataset.range(1).flat_map(shuffle)
 
 
 def tfds_source(
@@ -156,7 +179,8 @@ def tfds_source(
 ) -> DataSource:
     """A prepared TFDS builder as a data source.
 
-    A data set without a validation split lends the last tenth of its training split.
+    A data set without a validation split lends the last tenth of its training split; one without
+    a training split can only be evaluated. A test split without labels is left out.
 
     Args:
         name: the name the user gave.
@@ -170,30 +194,34 @@ def tfds_source(
         InputError: the data set is not one of labelled images.
     """
     features: Any = builder.info.features
-    if not {"image", "label"} <= set(features) or not isinstance(
-        features["label"], tfds.features.ClassLabel
+    if not (
+        {"image", "label"} <= set(features)
+        and isinstance(features["image"], tfds.features.Image)
+        # Floating-point images, such as depth, are stored as four bytes a number.
+        and np.issubdtype(features["image"].np_dtype, np.integer)
+        and isinstance(features["label"], tfds.features.ClassLabel)
     ):
         raise InputError(
             f"Expected a data set of images with one class label each, received {name!r} with the "
             f"features {', '.join(features)}."
         )
     available = builder.info.splits
-    if "train" not in available:
+    instructions = {split: split for split in _SPLITS if split in available}
+    if not instructions:
         raise InputError(
-            f"Expected a data set with a split 'train', received {name!r} with the splits "
-            f"{', '.join(available)}."
+            f"Expected a data set with one of the splits {', '.join(_SPLITS)}, received {name!r} "
+            f"with {', '.join(available)}."
         )
-    instructions = {"train": "train"}
-    if "validation" in available:
-        instructions["validation"] = "validation"
-    else:
-        instructions = {"train": "train[:90%]", "validation": "train[90%:]"}
-    # ImageNet's test split has no labels.
-    if "test" in available and builder.name != "imagenet2012":
-        instructions["test"] = "test"
+    if "train" in instructions and "validation" not in instructions:
+        instructions |= {"train": "train[:90%]", "validation": "train[90%:]"}
+    splits = {split: TfdsSplit(split, builder, spec) for split, spec in instructions.items()}
+    if "test" in splits and not _has_labels(splits["test"]):
+        del splits["test"]
     return DataSource(
-        name=name,
-        class_names=tuple(features["label"].names),
-        splits={split: TfdsSplit(split, builder, spec) for split, spec in instructions.items()},
-        augment=augment,
+        name=name, class_names=tuple(features["label"].names), splits=splits, augment=augment
     )
+
+
+def _has_labels(split: TfdsSplit) -> bool:
+    """TFDS gives -1 as the label of what is not labelled, such as the test split of ImageNet."""
+    return all(example["label"] >= 0 for example in split.examples().take(1))

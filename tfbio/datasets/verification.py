@@ -1,17 +1,18 @@
 """Which image files can be decoded: each is decoded once, and the answer is remembered.
 
 A tf.data pipeline ends at the first damaged file, or drops it without a word. Files are therefore
-checked before a run begins, by the decoder that the run will use, and checked again only when
-their size or time of change differs.
+checked before a run begins, by the decoder that the run will use, and those that are fine checked
+again only when their size or time of change differs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import tensorflow as tf
@@ -23,6 +24,7 @@ from tfbio.datasets.source import UnreadableImage
 
 _CMYK = "CMYK images, converted to RGB"
 _SIXTEEN_BIT = "16-bit images, read with 8 bits"
+_KINDS = ("", _CMYK, _SIXTEEN_BIT)
 
 
 def check_images(
@@ -37,86 +39,88 @@ def check_images(
         The unreadable ones with their reasons, and those that lose something in reading (CMYK,
         16 bits) with what is done to them.
     """
-    remembered_in = _memory_of(paths)
-    remembered = _recall(remembered_in)
-    stamps = [_stamp(path) for path in paths]
-    verdicts = {
-        path: remembered[stamp]
-        for path, stamp in zip(paths, stamps, strict=True)
-        if stamp in remembered
-    }
-    unknown = [path for path in paths if path not in verdicts]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(_check, unknown)
-        bar = tqdm(results, total=len(unknown), desc="Checking images", delay=2, leave=False)
-        verdicts.update(zip(unknown, bar, strict=True))
+    folder = os.path.commonpath(paths)
+    memory = _memory_of(folder)
+    remembered = _recall(memory)
+    stamps = {path: _stamp(path, folder) for path in paths}
+    converted = {path: remembered[stamps[path]] for path in paths if stamps[path] in remembered}
+    unknown = [path for path in paths if path not in converted]
+    bad = {}
+    with ThreadPool(os.cpu_count()) as pool:
+        verdicts = pool.imap(_check, unknown, chunksize=16)
+        bar = tqdm(verdicts, total=len(unknown), desc="Checking images", delay=2, leave=False)
+        for path, (reason, conversion) in zip(unknown, bar, strict=True):
+            if reason:
+                # The path is shown to the user; a name that is not UTF-8 cannot be printed.
+                shown = os.fsencode(path).decode(errors="backslashreplace")
+                bad[path] = UnreadableImage(shown, reason)
+            else:
+                converted[path] = conversion
     if unknown:
-        _remember(
-            remembered_in,
-            {stamp: verdicts[path] for path, stamp in zip(paths, stamps, strict=True)},
-        )
-    bad = {
-        path: UnreadableImage(str(path), verdict[1])
-        for path, verdict in verdicts.items()
-        if verdict[0] == "unreadable"
-    }
-    converted = {
-        path: verdict[1] for path, verdict in verdicts.items() if verdict[0] == "converted"
-    }
-    return bad, converted
+        # The unreadable ones are checked every time: a mended file may look the same from outside.
+        _remember(memory, {stamps[path]: conversion for path, conversion in converted.items()})
+    return bad, {path: conversion for path, conversion in converted.items() if conversion}
 
 
 def _check(path: Path) -> tuple[str, str]:
-    """`("fine", "")`, `("converted", how)` or `("unreadable", why)`."""
+    """Why the image cannot be read, and what is done to it; both empty if all is well."""
     try:
         contents = path.read_bytes()
     except OSError as error:
-        return "unreadable", error.strerror or "cannot be opened"
+        return error.strerror or "cannot be opened", ""
     if not contents:
-        return "unreadable", "the file is empty"
+        return "the file is empty", ""
     try:
-        with Image.open(path) as header:
+        with Image.open(io.BytesIO(contents)) as header:
             image_format, mode = header.format, header.mode
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return "unreadable", "not an image, or its header is damaged"
-    if image_format == "BMP" and mode == "P":
+    except Image.DecompressionBombError:
+        return "it has more pixels than Pillow opens", ""
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return "not an image, or its header is damaged", ""
+    if image_format == "BMP" and mode in ("P", "1"):
         # TensorFlow reads the palette's indices as gray levels.
-        return "unreadable", "a BMP with a palette; save it as PNG"
+        return "a BMP with a palette; save it as PNG", ""
     try:
         decode_image(contents)
     except tf.errors.InvalidArgumentError:
-        return "unreadable", f"{image_format} data truncated or damaged"
+        return f"{image_format} data truncated or damaged", ""
     if mode == "CMYK":
-        return "converted", _CMYK
-    if mode.startswith("I"):
-        return "converted", _SIXTEEN_BIT
-    return "fine", ""
+        return "", _CMYK
+    # The 25th byte of a PNG is its bit depth; Pillow's mode does not tell it for colour.
+    if image_format == "PNG" and contents[24] == 16:
+        return "", _SIXTEEN_BIT
+    return "", ""
 
 
-def _stamp(path: Path) -> str:
+def _stamp(path: Path, folder: str) -> str:
+    inside = str(path)[len(folder) :]
     try:
         status = path.stat()
     except OSError:
-        return f"{path}|missing"
-    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
+        return f"{inside}|missing"
+    return f"{inside}|{status.st_size}|{status.st_mtime_ns}"
 
 
-def _memory_of(paths: Sequence[Path]) -> Path:
-    """Where the verdicts on the files of this folder are kept."""
+def _memory_of(folder: str) -> Path:
+    """Where the verdicts on the files of this folder are kept, for this version of the decoder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfbio"
-    common = os.path.commonpath([path.resolve() for path in paths])
-    return cache / f"images-{hashlib.sha256(common.encode()).hexdigest()[:16]}.json"
+    key = f"{os.path.realpath(folder)}|{tf.__version__}"
+    return cache / f"images-{hashlib.sha256(os.fsencode(key)).hexdigest()[:16]}.json"
 
 
-def _recall(memory: Path) -> dict[str, tuple[str, str]]:
+def _recall(memory: Path) -> dict[str, str]:
+    """Stamps of the readable images, with what is done to them."""
     try:
-        return {stamp: tuple(verdict) for stamp, verdict in json.loads(memory.read_text()).items()}
-    except (OSError, ValueError):
+        remembered = json.loads(memory.read_text())
+        return {
+            stamp: conversion for stamp, conversion in remembered.items() if conversion in _KINDS
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
         # Nothing is remembered, or the file is damaged: check again.
         return {}
 
 
-def _remember(memory: Path, verdicts: dict[str, tuple[str, str]]) -> None:
+def _remember(memory: Path, verdicts: dict[str, str]) -> None:
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         partial = memory.with_suffix(f".{os.getpid()}.partial")

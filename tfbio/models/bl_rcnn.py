@@ -5,6 +5,7 @@ Layer names are the original's, so that its weight files fit by name and by posi
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -138,7 +139,8 @@ def bl_rcnn(
         pooled = keras.layers.GlobalAveragePooling2D(name=f"GlobalAvgPool_Time_{t}")(below)
         evidence.append(readout(pooled))
         if cumulative_readout and t > 0:
-            logits.append(keras.layers.Add(name=f"CumulativeReadout_Time_{t}")(list(evidence)))
+            total = keras.layers.Add(dtype=_readout_dtype(), name=f"CumulativeReadout_Time_{t}")
+            logits.append(total(list(evidence)))
         else:
             logits.append(evidence[-1])
     # All time steps are read out even if the last alone is returned: one graph, hence one order of
@@ -374,7 +376,7 @@ def _check_input_shape(input_shape: tuple[int | None, int | None, int]) -> None:
 
 
 def _scaled(filters: tuple[int, ...], width: float) -> list[int]:
-    if not width > 0:
+    if not (width > 0 and math.isfinite(width)):
         raise InputError(f"Expected a width above 0, received {width}; 1 is the published network.")
     return [max(1, round(count * width)) for count in filters]
 
@@ -400,11 +402,17 @@ def _readout(classes: int) -> keras.layers.Dense:
         classes,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=keras.regularizers.L2(_L2),
+        dtype=_readout_dtype(),
         name="ReadoutDense",
     )
 
 
 def _predictions(logits: Any, activation: str | None) -> Any:
-    # At least float32 whatever the policy: half precision loses the small probabilities.
-    dtype = keras.backend.result_type(keras.config.dtype_policy().compute_dtype, "float32")
-    return keras.layers.Activation(activation or "linear", dtype=dtype, name="predictions")(logits)
+    return keras.layers.Activation(
+        activation or "linear", dtype=_readout_dtype(), name="predictions"
+    )(logits)
+
+
+def _readout_dtype() -> str:
+    """At least float32 whatever the policy: in half precision many logits would be equal."""
+    return keras.backend.result_type(keras.config.dtype_policy().compute_dtype, "float32")

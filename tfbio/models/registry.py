@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,11 @@ class ModelInfo:
     def arguments(self) -> tuple[str, ...]:
         """The names of the builder's arguments."""
         return tuple(inspect.signature(self.builder).parameters)
+
+    def published(self, names: Iterable[str]) -> dict[str, Any]:
+        """The published values of some arguments: the builder's defaults."""
+        parameters = inspect.signature(self.builder).parameters
+        return {name: parameters[name].default for name in names}
 
 
 _REGISTRY: dict[str, ModelInfo] = {}

@@ -19,7 +19,9 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
     epochs = [row["epoch"] + 1 for row in history]
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(1, 2)
-    loss_axes.plot(epochs, [row["loss"] for row in history], "o-", label="training")
+    loss_axes.plot(
+        epochs, [row["loss"] for row in history], "o-", label="training, with L2 penalty"
+    )
     loss_axes.plot(epochs, [row["val_loss"] for row in history], "s-", label="validation")
     loss_axes.set(xlabel="epoch", ylabel="cross-entropy, mean over time steps")
     accuracy_axes.plot(epochs, [100 * row["accuracy"] for row in history], "o-", label="training")

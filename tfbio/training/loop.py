@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -16,13 +18,15 @@ from tfbio.errors import InputError
 from tfbio.models.logits import logits_model
 from tfbio.training.curves import plot_learning_curve
 from tfbio.training.losses import TimeAveragedCrossentropy, last_step_accuracy
-from tfbio.training.run_directory import RunDirectory
+from tfbio.training.run_directory import Checkpoint, RunDirectory
 from tfbio.training.strategy import (
     check_batch_size,
     replicas,
     strategy_scope,
     synchronize_batch_normalization,
 )
+
+_logger = logging.getLogger("tfbio")
 
 
 class DivergedError(InputError):
@@ -63,7 +67,8 @@ def train(
         strategy: None for one device.
         checkpoint_steps: also keep a checkpoint every so many steps; by default at every epoch's
             end alone.
-        max_steps: stop after this step, counted over all epochs, without validation.
+        max_steps: stop after this step, counted over all epochs; an epoch cut short is not
+            validated.
         callbacks: of Keras, called as in one long `fit`, but for `on_train_begin` and
             `on_train_end`, which come at every epoch.
 
@@ -85,20 +90,24 @@ def train(
             # On CPU and with replicas, XLA is slower or fails; elsewhere Keras decides.
             jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
         )
-        optimizer.build(trainer.trainable_variables)
+        # Keras may have wrapped it to scale the loss; the wrapper has state of its own.
+        trainer.optimizer.build(trainer.trainable_variables)
 
+    epoch_figures = _Figures()
     first_epoch, first_step = 0, 0
-    checkpoints = run.checkpoints()
-    if checkpoints:
-        first_epoch, first_step = checkpoints[-1].epoch, checkpoints[-1].step
-        trainer.load_weights(checkpoints[-1].path)
+    checkpoint = _restore(trainer, run)
+    if checkpoint is not None:
+        first_epoch, first_step = checkpoint.epoch, checkpoint.step
+        epoch_figures = _Figures(**checkpoint.figures())
     history = [row for row in run.read_history() if row["epoch"] < first_epoch]
     steps_per_epoch = batches.steps_per_epoch
-    total_steps = min(epochs * steps_per_epoch, max_steps or math.inf)
+    total_steps = epochs * steps_per_epoch
+    if max_steps is not None:
+        total_steps = min(total_steps, max_steps)
     with (
         tqdm(
-            total=int(total_steps),
-            initial=int(min(first_epoch * steps_per_epoch + first_step, total_steps)),
+            total=total_steps,
+            initial=min(first_epoch * steps_per_epoch + first_step, total_steps),
             unit="step",
             desc=f"Epoch {first_epoch + 1}/{epochs}",
             dynamic_ncols=True,
@@ -106,36 +115,35 @@ def train(
         tf.summary.create_file_writer(str(run.path / "tensorboard")).as_default(),
     ):
         for epoch in range(first_epoch, epochs):
-            remaining = total_steps - epoch * steps_per_epoch
-            if remaining <= first_step:
+            last_step = min(steps_per_epoch, total_steps - epoch * steps_per_epoch)
+            if last_step <= first_step:
                 break
-            steps = min(steps_per_epoch, remaining) - first_step
             bar.set_description(f"Epoch {epoch + 1}/{epochs}", refresh=False)
-            began = time.perf_counter()
             watch = _Watch(
-                bar, run, trainer, (epoch, first_step, steps_per_epoch), checkpoint_steps
+                bar, run, epoch_figures, (epoch, first_step, steps_per_epoch), checkpoint_steps
             )
-            logs = trainer.fit(
-                batches.epoch(epoch, start=first_step).take(int(steps)),
+            trainer.fit(
+                batches.epoch(epoch, start=first_step).take(last_step - first_step),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 verbose=0,
                 shuffle=False,
                 callbacks=[watch, *callbacks],
-            ).history
-            seconds = time.perf_counter() - began
-            if first_step + steps < steps_per_epoch:
+            )
+            if last_step < steps_per_epoch:
+                run.save_checkpoint(trainer, epoch, last_step, asdict(watch.figures()))
                 break
+            figures = watch.figures()
             row = {
                 "epoch": epoch,
-                "loss": logs["loss"][-1],
-                "accuracy": logs["accuracy"][-1],
+                "loss": figures.loss,
+                "accuracy": figures.accuracy,
                 **validate(),
-                "learning_rate": float(optimizer.learning_rate),
-                "seconds": seconds,
-                "images_per_second": steps * batches.batch_size / seconds,
+                "learning_rate": watch.learning_rate,
+                "seconds": figures.seconds,
+                "images_per_second": steps_per_epoch * batches.batch_size / figures.seconds,
             }
-            best = max((earlier["val_top1"] for earlier in history), default=-1.0)
+            is_best = all(merit(row) > merit(earlier) for earlier in history)
             history.append(row)
             run.write_history(history)
             plot_learning_curve(history, run.path / "learning_curve.png")
@@ -144,13 +152,37 @@ def train(
             bar.set_postfix(
                 loss=f"{row['loss']:.3f}", val_top1=f"{row['val_top1']:.3f}", refresh=True
             )
-            if row["val_top1"] > best:
+            if is_best:
                 _save_model(run, model, strategy)
             run.save_checkpoint(trainer, epoch + 1, 0)
-            first_step = 0
+            first_step, epoch_figures = 0, _Figures()
     if not run.model.exists():
         _save_model(run, model, strategy)
     return history
+
+
+def merit(row: Mapping[str, float]) -> tuple[float, float]:
+    """What the best epoch has most of: validation accuracy, then the smaller loss."""
+    return row["val_top1"], -row["val_loss"]
+
+
+def _restore(trainer: keras.Model, run: RunDirectory) -> Checkpoint | None:
+    """Load the last checkpoint that can be read."""
+    checkpoints = run.checkpoints()
+    for checkpoint in reversed(checkpoints):
+        try:
+            checkpoint.figures()
+            trainer.load_weights(checkpoint.path)
+        except (OSError, KeyError, ValueError) as error:
+            _logger.warning("The checkpoint %s cannot be read: %s", checkpoint.path, error)
+            continue
+        return checkpoint
+    if checkpoints:
+        raise InputError(
+            f"Expected a checkpoint in {checkpoints[0].path.parent}, found damaged ones only: "
+            "remove them to begin again."
+        )
+    return None
 
 
 def _save_model(
@@ -161,27 +193,66 @@ def _save_model(
     synchronize_batch_normalization(model, replicas(strategy) > 1)
 
 
+@dataclass(frozen=True)
+class _Figures:
+    """Means over the steps of an epoch so far, and the time they took."""
+
+    loss: float = 0.0
+    accuracy: float = 0.0
+    seconds: float = 0.0
+
+
 class _Watch(keras.callbacks.Callback):
-    """Within an epoch: the progress bar, checkpoints, and an eye on the loss."""
+    """Within an epoch: the progress bar, the figures, checkpoints, and an eye on the loss.
+
+    Args:
+        bar: moves on with every step.
+        run: keeps the checkpoints.
+        before: figures of the epoch's steps before a resume.
+        position: the epoch, its first step to come, and its number of steps.
+        checkpoint_steps: how often to keep a checkpoint.
+    """
 
     def __init__(
         self,
         bar: tqdm,
         run: RunDirectory,
-        trainer: keras.Model,
+        before: _Figures,
         position: tuple[int, int, int],
         checkpoint_steps: int | None,
     ):
         super().__init__()
+        self.learning_rate = math.nan
         self._bar = bar
         self._run = run
-        self._trainer = trainer
-        self._epoch, self._step, self._steps_per_epoch = position
+        self._before = before
+        self._epoch, self._first_step, self._steps_per_epoch = position
+        self._step = self._first_step
         self._checkpoint_steps = checkpoint_steps
+        self._logs: Mapping[str, Any] = {}
+        self._began = time.perf_counter()
+
+    def figures(self) -> _Figures:
+        """Over all steps of the epoch so far, those before a resume among them."""
+        part = self._first_step / self._step
+
+        def mean(before: float, since: float) -> float:
+            return part * before + (1 - part) * since
+
+        return _Figures(
+            loss=mean(self._before.loss, float(self._logs["loss"])),
+            accuracy=mean(self._before.accuracy, float(self._logs["accuracy"])),
+            seconds=self._before.seconds + time.perf_counter() - self._began,
+        )
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._step == self._steps_per_epoch - 1:
+            self.learning_rate = float(self.model.optimizer.learning_rate)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._step += 1
-        loss = float((logs or {})["loss"])
+        self._logs = logs or {}
+        loss = float(self._logs["loss"])
         if not math.isfinite(loss):
             raise DivergedError(
                 f"The loss is {loss} in epoch {self._epoch + 1} at step {self._step}: lower the "
@@ -192,4 +263,4 @@ class _Watch(keras.callbacks.Callback):
         # The epoch's last step is kept with the figures of its validation.
         due = self._checkpoint_steps and self._step % self._checkpoint_steps == 0
         if due and self._step < self._steps_per_epoch:
-            self._run.save_checkpoint(self._trainer, self._epoch, self._step)
+            self._run.save_checkpoint(self.model, self._epoch, self._step, asdict(self.figures()))

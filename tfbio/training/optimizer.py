@@ -42,8 +42,8 @@ def make_optimizer(
 
     Example:
         >>> optimizer = make_optimizer("adam", 0.01, "cosine", total_steps=100)
-        >>> [round(float(optimizer.learning_rate), 4)]
-        [0.0]
+        >>> round(float(optimizer.learning_rate), 5)  # the first of five steps of warm-up
+        0.00167
     """
     if name not in OPTIMIZERS:
         raise UnknownNameError("optimizer", name, OPTIMIZERS)
@@ -55,7 +55,8 @@ def make_optimizer(
     if schedule == "cosine":
         warmup = max(1, round(warmup_fraction * total_steps))
         rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
+            # Not zero: the first step is a step too.
+            initial_learning_rate=learning_rate / (warmup + 1),
             decay_steps=max(1, total_steps - warmup),
             warmup_target=learning_rate,
             warmup_steps=warmup,

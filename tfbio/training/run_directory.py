@@ -1,6 +1,6 @@
 """A run on disk: settings, history, checkpoints, the best model.
 
-Files appear whole or not at all.
+History, models, checkpoints and summary appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 
 from tfbio.errors import InputError
 
 _CHECKPOINT = re.compile(r"^epoch-(\d+)-step-(\d+)\.weights\.h5$")
 _CHECKPOINTS_KEPT = 2
+# Group of a checkpoint file, beside those that Keras makes.
+_FIGURES = "figures"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Checkpoint:
     epoch: int
     step: int
     path: Path
+
+    def figures(self) -> dict[str, float]:
+        """The epoch's figures up to the step, as `save_checkpoint` was given them."""
+        with h5py.File(self.path) as file:
+            return {name: float(value) for name, value in file[_FIGURES].attrs.items()}
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class RunDirectory:
 
     def class_names(self) -> list[str]:
         """The class names, in the order of the labels."""
-        return self.labels.read_text().splitlines()
+        return self.labels.read_text(encoding="utf-8").split("\n")[:-1]
 
     def read_history(self) -> list[dict[str, float]]:
         """The rows of `history.csv`."""
@@ -96,7 +104,8 @@ class RunDirectory:
             return []
         with self.history.open(newline="") as file:
             return [
-                {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)
+                {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+                for row in csv.DictReader(file)
             ]
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
@@ -120,12 +129,27 @@ class RunDirectory:
         model.save(partial)
         partial.replace(self.model)
 
-    def save_checkpoint(self, trainer: keras.Model, epoch: int, step: int) -> None:
-        """Keep weights and optimizer, as they are before step `step` of epoch `epoch`."""
+    def save_checkpoint(
+        self,
+        trainer: keras.Model,
+        epoch: int,
+        step: int,
+        figures: Mapping[str, float] | None = None,
+    ) -> None:
+        """Keep weights and optimizer, as they are before step `step` of epoch `epoch`.
+
+        Args:
+            trainer: the compiled model.
+            epoch: from 0.
+            step: from 0.
+            figures: of the epoch so far, to go on with.
+        """
         folder = self.path / "checkpoints"
         folder.mkdir(exist_ok=True)
         partial = folder / ".partial.weights.h5"
         trainer.save_weights(partial, overwrite=True)
+        with h5py.File(partial, "a") as file:
+            file.create_group(_FIGURES).attrs.update(figures or {})
         partial.replace(folder / f"epoch-{epoch:04d}-step-{step:07d}.weights.h5")
         for old in self.checkpoints()[:-_CHECKPOINTS_KEPT]:
             old.path.unlink()
@@ -163,13 +187,14 @@ def open_run(
         run = RunDirectory(Path(root) / (name if number == 1 else f"{name}-{number}"))
         try:
             run.path.mkdir(parents=True)
-            run.labels.write_text("".join(f"{each}\n" for each in class_names))
+            run.labels.write_text("".join(f"{each}\n" for each in class_names), encoding="utf-8")
             run.flags.write_text(flags)
             return run, False
         except FileExistsError:
             if not run.path.is_dir():
                 raise InputError(
-                    f"Expected a folder for the run at {run.path}, found a file: pass --runs_dir."
+                    f"Expected a folder for the run at {run.path}, found a file: pass another "
+                    "folder of runs."
                 ) from None
             same = run.flags.is_file() and run.flags.read_text() == flags
             if same and not run.finished:
@@ -177,8 +202,8 @@ def open_run(
             number += 1
         except OSError as error:
             raise InputError(
-                f"The run cannot be written to {run.path} ({error.strerror}): pass a --runs_dir "
-                "that is writable."
+                f"The run cannot be written to {run.path} ({error.strerror}): pass a folder of "
+                "runs that is writable."
             ) from error
 
 
@@ -192,6 +217,6 @@ def newest_run(root: str | os.PathLike) -> RunDirectory:
     if not models:
         raise InputError(
             f"Expected a trained run in {root}, found none: train one with "
-            "`python train.py --model bl_rcnn`, or pass --run, or --model with --weights."
+            "`python train.py --model bl_rcnn`, or name a run, or a model with weights."
         )
     return RunDirectory(models[-1].parent)

@@ -84,6 +84,8 @@ def load_weights(
     """
     tensors = read_tensors(source)
     targets = {variable.path: variable for variable in model.weights}
+    if len(targets) < len(model.weights):
+        raise ValueError(f"Expected variables of different names, {model.name!r} has equal ones.")
     unused = tuple(name for name in tensors.arrays if _is_of_later_step(name, targets))
     arrays = {name: array for name, array in tensors.arrays.items() if name not in unused}
 
@@ -121,8 +123,7 @@ def load_weights(
     for name in loaded:
         targets[name].assign(arrays[name].astype(targets[name].dtype))
     report = WeightsReport(tensors.description, loaded, skipped, unused)
-    if skipped:
-        _logger.warning("%s", report)
+    _logger.log(logging.WARNING if skipped else logging.INFO, "%s", report)
     return report
 
 

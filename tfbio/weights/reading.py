@@ -135,7 +135,8 @@ def _read_layers(root: h5py.Group) -> dict[str, np.ndarray]:
             dataset = root[layer][name]
             listed.add(dataset.name)
             # A variable is named after its layer; its last part is what it is in the layer.
-            arrays[f"{layer}/{_plain_name(name.rsplit('/', 1)[-1])}"] = dataset[()]
+            short = f"{layer}/{_plain_name(name.rsplit('/', 1)[-1])}"
+            arrays[_plain_name(f"{layer}/{name}") if short in arrays else short] = dataset[()]
 
     def keep_unlisted(_: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset) and item.name not in listed:
