@@ -120,7 +120,7 @@ def test_evaluate_takes_a_model_with_weights(trained, pictures, tmp_path, capsys
     assert results["images"] == 24
     assert results["image_size"] == [32, 32]
     assert results["data_dir"] == str(pictures)
-    assert "at 32 x 32 on the 24 images of " in capsys.readouterr().out
+    assert "train split, 24 images" in capsys.readouterr().out
 
 
 def test_evaluate_takes_a_native_weights_file(pictures, tmp_path, capsys):

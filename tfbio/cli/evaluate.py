@@ -57,8 +57,8 @@ def _main(values: flags.FlagValues) -> None:
     image_size = _image_size(trained.model, values.image_size, trained.info.input_shape[:2])
     batches = evaluation_batches(split, values.batch_size, image_size, trained.info.crop_ratio)
     print(
-        f"{trained.description} at {image_size[0]} x {image_size[1]} on the {split.size:,} images "
-        f"of {label}'s {split.name} split"
+        f"{trained.description} at {image_size[0]} x {image_size[1]} on {label}, {split.name} "
+        f"split, {split.size:,} images"
     )
     with tqdm(total=split.size, unit="image", dynamic_ncols=True, leave=False) as bar:
         table = AccuracyOverTime(trained.model)(batches, len(split.unreadable), bar.update)

@@ -119,7 +119,7 @@ def _main(values: flags.FlagValues) -> None:
     best = keras.saving.load_model(run.model, compile=False)
     held_out = source.held_out
     table = _HeldOut(source, held_out.name, values.batch_size, image_size, info, best).table()
-    print(f"\nBest model on the {table.images} images of {source.name}'s {held_out.name} split:")
+    print(f"\nBest model on {source.name}, {held_out.name} split, {table.images:,} images:")
     print(format_table(table))
     run.write_summary(_summary(values, model, history, table, held_out.name, seconds))
     print(f"\n{run.path}: model.keras, learning_curve.png, summary.json ({seconds:.0f} s)")

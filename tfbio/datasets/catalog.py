@@ -106,7 +106,8 @@ def load_dataset(
 
 def _prepare(builder: Any, name: str) -> None:
     try:
-        if builder.is_prepared():
+        # Asked about a folder that is not there, TFDS warns of it.
+        if builder.data_path.exists() and builder.is_prepared():
             return
         builder.data_path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
