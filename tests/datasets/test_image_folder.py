@@ -367,7 +367,7 @@ def test_a_broken_image_is_named_and_counted(root, breakage):
     # The second time the cache knows of the others.
     for _ in range(2):
         expect(
-            f"1 of 13 images in {root} cannot be read, and --max_bad_images is 0: repair or remove "
+            f"1 of 13 images in {root} cannot be read, and max_bad_images is 0: repair or remove "
             f"them, or raise the limit.\n  {path}: {reason}",
             root,
         )

@@ -336,7 +336,7 @@ def test_two_replicas_share_a_batch(file_split):
 def test_a_batch_larger_than_the_split(split):
     message = (
         "Expected at least one batch of 51 images in the split 'train', found 50 images: lower "
-        "--batch_size."
+        "batch_size."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         training(split, batch_size=51)

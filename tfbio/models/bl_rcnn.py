@@ -245,7 +245,7 @@ def b_cnn(
     Example:
         >>> import tfbio
         >>> tfbio.create_model("b_cnn", input_shape=(64, 64, 3)).count_params()
-        11050376
+        11046280
     """
     return _b_network(
         input_shape, classes, weights, classifier_activation, include_preprocessing, name, width

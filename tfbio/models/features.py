@@ -30,7 +30,7 @@ def layer_outputs(model: keras.Model) -> dict[str, Any]:
         >>> model = tfbio.create_model("bl_rcnn", input_shape=(32, 32, 3), classes=2, width=0.125,
         ...                            timesteps=2)
         >>> [name for name in layer_outputs(model) if name.startswith("RCL_3")]
-        ['RCL_3_BConv:0', 'RCL_3_BConv:1', 'RCL_3_LConv', 'RCL_3_ConvSum:0', 'RCL_3_ConvSum:1']
+        ['RCL_3_BConv:0', 'RCL_3_BConv:1', 'RCL_3_ConvSum:0', 'RCL_3_ConvSum:1', 'RCL_3_LConv']
     """
     own_nodes = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
     outputs: dict[str, Any] = {}
