@@ -49,7 +49,7 @@ def _main(values: flags.FlagValues) -> None:
         data_dir = trained.data_dir
     source = load_dataset(dataset, data_dir, values.max_bad_images)
     other_folder = dataset == IMAGE_FOLDER and not _same_folder(data_dir, trained.data_dir)
-    label = Path(data_dir).resolve().name if other_folder else source.name
+    label = Path(data_dir).resolve().name if other_folder else source.file_name
     for note in source.notes:
         print(note)
     _check_classes(trained, source)

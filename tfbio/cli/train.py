@@ -102,7 +102,7 @@ def _main(values: flags.FlagValues) -> None:
             values.epochs * batches.steps_per_epoch,
         )  # fmt: skip
     run, resumed = open_run(
-        values.runs_dir, f"{info.name}-{source.name}", _settings(values), source.class_names
+        values.runs_dir, f"{info.name}-{source.file_name}", _settings(values), source.class_names
     )
     _describe(model, image_size, batches, source, run, resumed, replicas(strategy))
 
@@ -113,7 +113,7 @@ def _main(values: flags.FlagValues) -> None:
         values.checkpoint_steps, values.max_steps,
     )  # fmt: skip
     seconds = time.perf_counter() - began
-    if values.max_steps is not None:
+    if len(history) < values.epochs:
         print(f"Stopped after --max_steps={values.max_steps}; {peak_memory():.1f} GiB at most.")
         return
     best = keras.saving.load_model(run.model, compile=False)

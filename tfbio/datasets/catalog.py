@@ -82,7 +82,8 @@ def load_dataset(
         UnknownNameError: there is no such data set.
         InputError: it cannot be had, or is not one of labelled images.
     """
-    full, _, configuration = canonical_name(name).partition("/")
+    name = canonical_name(name)
+    full, _, configuration = name.partition("/")
     if full == IMAGE_FOLDER:
         if data_dir is None:
             raise InputError(
@@ -99,9 +100,9 @@ def load_dataset(
     if full in EMBEDDED:
         builder = EMBEDDED[full](data_dir=where)
     else:
-        builder = tfds.builder(f"{full}/{configuration}" if configuration else full, data_dir=where)
+        builder = tfds.builder(name, data_dir=where)
     _prepare(builder, full)
-    return tfds_source(full, builder, augment=_AUGMENT.get(full, ()))
+    return tfds_source(name, builder, augment=_AUGMENT.get(full, ()))
 
 
 def _prepare(builder: Any, name: str) -> None:

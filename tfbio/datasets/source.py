@@ -85,6 +85,11 @@ class DataSource:
         return self.splits[name]
 
     @property
+    def file_name(self) -> str:
+        """The name without the slash of a configuration, for files and folders."""
+        return self.name.replace("/", "-")
+
+    @property
     def held_out(self) -> Split:
         """The split to evaluate on: `test` where there is one, else `validation`."""
         return self.split("test" if "test" in self.splits else "validation")

@@ -80,19 +80,7 @@ def train(
         InputError: a batch cannot be divided over the replicas.
     """
     check_batch_size(batches.batch_size, strategy)
-    synchronize_batch_normalization(model, replicas(strategy) > 1)
-    with strategy_scope(strategy):
-        trainer = logits_model(model)
-        trainer.compile(
-            optimizer=optimizer,
-            loss=TimeAveragedCrossentropy(),
-            metrics=[keras.metrics.MeanMetricWrapper(last_step_accuracy, name="accuracy")],
-            # On CPU and with replicas, XLA is slower or fails; elsewhere Keras decides.
-            jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
-        )
-        # Keras may have wrapped it to scale the loss; the wrapper has state of its own.
-        trainer.optimizer.build(trainer.trainable_variables)
-
+    trainer = _make_trainer(model, optimizer, strategy)
     epoch_figures = _Figures()
     first_epoch, first_step = 0, 0
     checkpoint = _restore(trainer, run)
@@ -143,16 +131,10 @@ def train(
                 "seconds": figures.seconds,
                 "images_per_second": steps_per_epoch * batches.batch_size / figures.seconds,
             }
-            is_best = all(merit(row) > merit(earlier) for earlier in history)
             history.append(row)
-            run.write_history(history)
-            plot_learning_curve(history, run.path / "learning_curve.png")
-            for name, value in row.items():
-                tf.summary.scalar(name, value, step=epoch)
-            bar.set_postfix(
-                loss=f"{row['loss']:.3f}", val_top1=f"{row['val_top1']:.3f}", refresh=True
-            )
-            if is_best:
+            _record(history, run)
+            bar.set_postfix(loss=f"{row['loss']:.3f}", val_top1=f"{row['val_top1']:.3f}")
+            if all(merit(row) > merit(earlier) for earlier in history[:-1]):
                 _save_model(run, model, strategy)
             run.save_checkpoint(trainer, epoch + 1, 0)
             first_step, epoch_figures = 0, _Figures()
@@ -164,6 +146,35 @@ def train(
 def merit(row: Mapping[str, float]) -> tuple[float, float]:
     """What the best epoch has most of: validation accuracy, then the smaller loss."""
     return row["val_top1"], -row["val_loss"]
+
+
+def _make_trainer(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    strategy: tf.distribute.Strategy | None,
+) -> keras.Model:
+    """The model as it is trained: on its logits, with the loss over all time steps."""
+    synchronize_batch_normalization(model, replicas(strategy) > 1)
+    with strategy_scope(strategy):
+        trainer = logits_model(model)
+        trainer.compile(
+            optimizer=optimizer,
+            loss=TimeAveragedCrossentropy(),
+            metrics=[keras.metrics.MeanMetricWrapper(last_step_accuracy, name="accuracy")],
+            # On CPU and with replicas, XLA is slower or fails; elsewhere Keras decides.
+            jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+        )
+        # Keras may have wrapped it to scale the loss; the wrapper has state of its own.
+        trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
+
+
+def _record(history: Sequence[Mapping[str, float]], run: RunDirectory) -> None:
+    """Put the last row, the newest epoch, wherever a user may look for it."""
+    run.write_history(history)
+    plot_learning_curve(history, run.path / "learning_curve.png")
+    for name, value in history[-1].items():
+        tf.summary.scalar(name, value, step=history[-1]["epoch"])
 
 
 def _restore(trainer: keras.Model, run: RunDirectory) -> Checkpoint | None:
