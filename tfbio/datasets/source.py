@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from numpy.typing import NDArray
 
 from tfbio.errors import InputError, UnknownNameError
 
@@ -113,7 +114,7 @@ class FileSplit(Split):
         self._labels = np.array(labels, dtype=np.int64)
 
     def examples(self, order_seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
-        order = np.arange(self.size)
+        order: NDArray[np.int64] = np.arange(self.size)
         if order_seed is not None:
             order = np.random.default_rng(order_seed).permutation(self.size)
         order = order[skip:]

@@ -56,7 +56,7 @@ def _surface(solid: Solid, scenes: Sequence[Scene], size: int) -> tuple[NDArray[
     direction = -direction
     point = (right * u + up * v) - direction * depth
     remaining = 2.0 * depth
-    rays = np.arange(u.size)
+    rays: NDArray[np.intp] = np.arange(u.size)
     hits, points = [], []
     # Rays retire at fixed steps, so that each takes as many steps as it would alone.
     for step in range(1, _STEPS + 1):

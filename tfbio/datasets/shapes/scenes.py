@@ -124,6 +124,7 @@ def _background(rng: np.random.Generator, noise: Array, size: int) -> Array:
     along, across = np.float32(c) * x + np.float32(s) * y, np.float32(c) * y - np.float32(s) * x
     cycles = np.float32(1.0 + 3.0 * frequency)
     kind = BACKGROUNDS[rng.integers(len(BACKGROUNDS))]
+    pattern: NDArray[np.floating]
     if kind == "gradient":
         pattern = 0.5 + 0.35 * along
     elif kind == "noise":
