@@ -445,8 +445,10 @@ def other_models():
     yield keras.Model(image, flat), "ends in 'flatten.*' with no activation: build it"
     yield keras.Model(image, sigmoid), "ends in 'predictions' with sigmoid activation: build it"
     yield keras.Model(image, pixels), r"gives \(None, 8, 8, 3\): give a classifier"
-    yield keras.Model(gray, gray), r"image input .* with \[\(None, 8, 8, 1\)\]: give a model"
-    yield keras.Model([image, gray], flat), r"image input .* 8, 3\), \(None, 8, 8, 1\)\]: give"
+    flat_gray = keras.layers.Flatten()(gray)
+    both = keras.layers.Concatenate()([flat, flat_gray])
+    yield keras.Model(gray, flat_gray), r"image input .* with \[\(None, 8, 8, 1\)\]: give a model"
+    yield keras.Model([image, gray], both), r"image input .* 8, 3\), \(None, 8, 8, 1\)\]: give"
 
 
 @pytest.mark.parametrize("kind", range(5))
