@@ -176,6 +176,15 @@ def test_fine_tuning_says_that_the_readout_is_new(trained, tmp_path, capsys):
     assert "Stopped after --max_steps=1" in output
 
 
+def test_a_run_cut_short_goes_on_without_the_limit(pictures, tmp_path, capsys):
+    data = ["--dataset=image_folder", f"--data_dir={pictures}", *SMALL, "--timesteps=2"]
+    assert _run(train, *data, f"--runs_dir={tmp_path}", "--max_steps=2") == 0
+    assert _run(train, *data, f"--runs_dir={tmp_path}") == 0
+    assert "bl_rcnn-image_folder from epoch 1, step 2." in capsys.readouterr().out
+    assert os.listdir(tmp_path) == ["bl_rcnn-image_folder"]
+    assert (tmp_path / "bl_rcnn-image_folder" / "summary.json").is_file()
+
+
 def test_unreadable_images_are_named_and_counted(pictures, tmp_path, capsys):
     data = tmp_path / "data"
     for name in ("blue", "green"):

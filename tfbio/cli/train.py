@@ -32,7 +32,9 @@ from tfbio.training.strategy import (
 
 _POLICIES = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 # Flags that say where things are or how far to go, not what is trained.
-_NOT_SETTINGS = ("help", "h", "flagfile", "runs_dir", "full_size")
+_NOT_SETTINGS = (
+    "help", "h", "flagfile", "runs_dir", "full_size", "max_steps", "checkpoint_steps",
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

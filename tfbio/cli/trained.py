@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 from absl import flags
 
+from tfbio.cli.command import given
 from tfbio.cli.models import MODEL_FLAGS, model_arguments
 from tfbio.datasets.catalog import canonical_name
 from tfbio.errors import InputError
@@ -62,10 +63,10 @@ def find_trained(values: flags.FlagValues) -> TrainedModel:
         if values.run is not None:
             raise InputError("Expected --run, or --model with --weights, received both.")
         return _from_weights(values)
-    ignored = [f"--{name}" for name in MODEL_FLAGS if values[name].value is not None]
+    ignored = _shape_flags(values)
     if ignored:
         raise InputError(
-            f"Expected {' and '.join(ignored)} with --model and --weights only: a run has the "
+            f"Expected {ignored} with --model and --weights only: a run has the "
             "model that it trained."
         )
     return _from_run(newest_run(values.runs_dir) if values.run is None else _run(values.run))
@@ -79,11 +80,10 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
         model = create_model(info.name, weights=values.weights, **model_arguments(values))
         return TrainedModel(model, info, description, folder)
     # The file holds the architecture too: nothing is left to be said by flags.
-    said = [f"--{name}" for name in MODEL_FLAGS if values[name].value is not None]
+    said = _shape_flags(values)
     if said:
         raise InputError(
-            f"Expected no {' or '.join(said)} with {values.weights}, which holds the whole model: "
-            "leave it out."
+            f"Expected no {said} with {values.weights}, which holds the whole model: leave it out."
         )
     model = _read_keras(Path(values.weights))
     if model.name != info.name:
@@ -92,6 +92,11 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
             f"--model={model.name}."
         )
     return TrainedModel(model, info, description, folder)
+
+
+def _shape_flags(values: flags.FlagValues) -> str:
+    """The flags given that shape a model, for a sentence."""
+    return ", ".join(f"--{name}" for name in given(values, MODEL_FLAGS))
 
 
 def _read_keras(path: Path) -> keras.Model:

@@ -11,8 +11,8 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
     """Decode JPEG, PNG, GIF (the first frame) or BMP bytes into RGB.
 
     Gray images get three equal channels, transparency is dropped, CMYK is converted, 16-bit
-    samples keep their upper eight bits. JPEGs are decoded as by Pillow, and so torchvision, to the
-    bit: TensorFlow's own choice of cosine transform is 0.8 levels darker and no faster.
+    samples keep their upper eight bits. JPEGs are decoded with the accurate cosine
+    transform, as by Pillow and so torchvision; TensorFlow's default is a little darker.
 
     Args:
         contents: scalar string tensor.
@@ -69,8 +69,8 @@ def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float =
         return tf.cast(image[top : top + size[0], left : left + size[1]], tf.float32)
 
     def scale_and_cut() -> tf.Tensor:
-        # The op behind tf.image.resize, asked for the crop alone: a 1 x 3000 image scaled as a
-        # whole takes gigabytes.
+        # The op behind tf.image.resize, asked for the crop alone: a very long image scaled as a
+        # whole would fill the memory.
         return tf.raw_ops.ScaleAndTranslate(
             images=image[tf.newaxis],
             size=size,
@@ -80,6 +80,6 @@ def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float =
             antialias=True,
         )[0]
 
-    # Images of the right size are common, and five times faster without the op.
+    # Images of the right size are common, and need no scaling.
     cropped = tf.cond(tf.reduce_all(scaled == source), cut, scale_and_cut)
     return tf.ensure_shape(cropped, (*size, image.shape[-1]))

@@ -109,10 +109,10 @@ class RunDirectory:
             ]
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Replace `history.csv`."""
+        """Replace `history.csv` by these rows, one or more."""
         partial = self.path / ".history.partial"
         with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["epoch"])
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
         partial.replace(self.history)

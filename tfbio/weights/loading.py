@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,9 @@ import numpy as np
 
 from tfbio.weights.errors import Shape, WeightsError
 from tfbio.weights.reading import Tensors, read_tensors
+from tfbio.weights.time_steps import is_of_later_step, time_step
 
 _logger = logging.getLogger("tfbio")
-
-_TIME_STEP = re.compile(r"_Time_(\d+)/")
-_LATERAL_KERNEL = re.compile(r"^RCL_\d+_LConv/")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def load_weights(
     targets = {variable.path: variable for variable in model.weights}
     if len(targets) < len(model.weights):
         raise ValueError(f"Expected variables of different names, {model.name!r} has equal ones.")
-    unused = tuple(name for name in tensors.arrays if _is_of_later_step(name, targets))
+    unused = tuple(name for name in tensors.arrays if is_of_later_step(name, targets))
     arrays = {name: array for name, array in tensors.arrays.items() if name not in unused}
 
     common = [name for name in targets if name in arrays]
@@ -132,17 +129,6 @@ def _is_finite(array: np.ndarray, dtype: str) -> bool:
         return bool(np.isfinite(array.astype(dtype)).all())
 
 
-def _is_of_later_step(name: str, targets: Mapping[str, Any]) -> bool:
-    """Whether a tensor belongs to a time step after the model's last, and would fit otherwise."""
-    step = _TIME_STEP.search(name)
-    if name in targets:
-        return False
-    if step is not None and int(step[1]) > 0:
-        return _TIME_STEP.sub("_Time_0/", name) in targets
-    # The lateral kernels act from the second time step on: a model of one step has none.
-    return bool(_LATERAL_KERNEL.match(name)) and name.replace("_LConv/", "_BConv/") in targets
-
-
 def _readout_variables(model: keras.Model) -> set[str]:
     """Names of the variables of the last layers with weights on the way to the output."""
     found: set[str] = set()
@@ -169,8 +155,8 @@ def _advice(
             f" Build it with classes={tensors.classes}, or pass skip_mismatch=True to fine-tune "
             "another number of classes."
         )
-    if missing and all(_TIME_STEP.search(name) for name in missing):
-        steps = [int(found[1]) for name in tensors.arrays if (found := _TIME_STEP.search(name))]
+    if missing and all(time_step(name) is not None for name in missing):
+        steps = [step for name in tensors.arrays if (step := time_step(name)) is not None]
         if steps:
             return f" The file has {max(steps) + 1} time steps: build it with no more."
     return ""
