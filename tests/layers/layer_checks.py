@@ -18,6 +18,7 @@ def check_layer(
     trainable: int,
     non_trainable: int = 0,
     tmp_path: Any = None,
+    rates: bool = False,
 ) -> None:
     """Config, shapes, gradients, saving, precision and replicas of one layer.
 
@@ -27,12 +28,18 @@ def check_layer(
         trainable: expected number of trainable weights.
         non_trainable: expected number of the others.
         tmp_path: where files go.
+        rates: whether inputs are zero or more, for layers that are defined for rates alone.
     """
     rng = np.random.default_rng(0)
+
+    def draw(*dimensions: int) -> np.ndarray:
+        values = rng.standard_normal(dimensions).astype("float32")
+        return np.abs(values) if rates else values
+
     for shape in input_shapes:
         for batch in (1, 3):
             layer = make()
-            inputs = rng.standard_normal((batch, *shape)).astype("float32")
+            inputs = draw(batch, *shape)
             output = keras.ops.convert_to_numpy(layer(inputs))
             assert output.shape == layer.compute_output_shape((batch, *shape))
             assert np.isfinite(output).all()
@@ -40,7 +47,7 @@ def check_layer(
             assert len(layer.non_trainable_weights) == non_trainable
 
     shape = input_shapes[0]
-    inputs = rng.standard_normal((2, *shape)).astype("float32")
+    inputs = draw(2, *shape)
     layer = make()
     expected = keras.ops.convert_to_numpy(layer(inputs))
 

@@ -1,0 +1,159 @@
+"""What the convolutional layers share: windows, padding as PyTorch has it, groups by splitting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+Pair = tuple[int, int]
+
+
+def pair(value: int | tuple[int, int], name: str, smallest: int = 1) -> Pair:
+    """An int or two ints as two ints.
+
+    Args:
+        value: what the user gave, for both axes or for height and width.
+        name: the argument's name, for the error.
+        smallest: the smallest allowed value.
+
+    Raises:
+        ValueError: it is something else, or smaller.
+
+    Example:
+        >>> pair(3, "strides")
+        (3, 3)
+    """
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2 or not all(isinstance(each, int) and each >= smallest for each in both):
+        raise ValueError(
+            f"Expected `{name}` to be an int or two ints of {smallest} or more, received {value!r}."
+        )
+    return both
+
+
+def check_padding(padding: str | int | tuple[int, int]) -> str | Pair:
+    """`"valid"`, `"same"`, or the number of zeros on either side of each axis.
+
+    Raises:
+        ValueError: it is none of these.
+
+    Example:
+        >>> check_padding("SAME"), check_padding(1)
+        ('same', (1, 1))
+    """
+    if isinstance(padding, str):
+        if padding.lower() not in ("valid", "same"):
+            raise ValueError(
+                "Expected `padding` to be 'valid', 'same', or the number of zeros on each side, "
+                f"received {padding!r}."
+            )
+        return padding.lower()
+    return pair(padding, "padding", smallest=0)
+
+
+def zeros_around(size: int, window: int, stride: int, padding: str | int) -> Pair:
+    """The number of zeros before and after one axis of a given size.
+
+    `"same"` is TensorFlow's: ceil(size / stride) outputs, and the odd zero comes last. A number
+    goes on both sides, as in PyTorch.
+
+    Args:
+        size: of the input.
+        window: of the kernel, dilated.
+        stride: of the windows.
+        padding: `"valid"`, `"same"` or a number.
+
+    Example:
+        >>> zeros_around(8, 3, 2, "same"), zeros_around(8, 3, 2, 1)
+        ((0, 1), (1, 1))
+    """
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        total = max((-(-size // stride) - 1) * stride + window - size, 0)
+        return total // 2, total - total // 2
+    return int(padding), int(padding)
+
+
+def output_length(size: int | None, window: int, stride: int, padding: str | int) -> int | None:
+    """Number of windows along one axis, None if its size is not known.
+
+    Example:
+        >>> output_length(8, 3, 2, 1), output_length(8, 3, 1, "valid")
+        (4, 6)
+    """
+    if size is None:
+        return None
+    if padding == "same":
+        return -(-size // stride)
+    before, after = zeros_around(size, window, stride, padding)
+    return (size + before + after - window) // stride + 1
+
+
+def per_axis(padding: str | Pair) -> tuple[str | int, str | int]:
+    """The padding of height and of width."""
+    return (padding, padding) if isinstance(padding, str) else padding
+
+
+def convolve(
+    inputs: Any,
+    kernel: Any,
+    strides: Pair = (1, 1),
+    padding: str | Pair = "valid",
+    dilation_rate: Pair = (1, 1),
+    groups: int = 1,
+) -> Any:
+    """Cross-correlation of (N, H, W, C) with a kernel (height, width, C / groups, filters).
+
+    Groups are split, convolved and concatenated: on TensorFlow's CPU a grouped convolution goes
+    through XLA and is tens of times slower. TensorFlow has no strided dilated convolution; there
+    the dilated one is computed everywhere and every stride-th output taken.
+
+    Args:
+        inputs: (N, H, W, C).
+        kernel: (height, width, C / groups, filters).
+        strides: of the windows.
+        padding: of `check_padding`.
+        dilation_rate: distance of neighbouring kernel elements, pixels.
+        groups: number of groups of channels.
+
+    Returns:
+        (N, H', W', filters)
+
+    Example:
+        >>> import numpy as np
+        >>> tuple(convolve(np.ones((1, 8, 8, 4)), np.ones((3, 3, 2, 6)), (2, 2), (1, 1),
+        ...                groups=2).shape)
+        (1, 4, 4, 6)
+    """
+    windows = [
+        rate * (size - 1) + 1 for rate, size in zip(dilation_rate, kernel.shape, strict=False)
+    ]
+    if padding == "same" and strides != (1, 1) and dilation_rate != (1, 1):
+        sizes = inputs.shape[1:3]
+        zeros = [zeros_around(*each, "same") for each in zip(sizes, windows, strides, strict=True)]
+        inputs, padding = ops.pad(inputs, [(0, 0), *zeros, (0, 0)]), "valid"
+    elif not isinstance(padding, str):
+        # "same" pads equally where the window is odd and the stride 1: no copy of the input.
+        equal = all(2 * zeros == window - 1 for zeros, window in zip(padding, windows, strict=True))
+        if not (equal and strides == (1, 1)):
+            if padding != (0, 0):
+                around = [(zeros, zeros) for zeros in padding]
+                inputs = ops.pad(inputs, [(0, 0), *around, (0, 0)])
+            padding = "valid"
+        else:
+            padding = "same"
+    if strides != (1, 1) and dilation_rate != (1, 1):
+        dense = convolve(inputs, kernel, (1, 1), padding, dilation_rate, groups)
+        return dense[:, :: strides[0], :: strides[1]]
+    inputs_of = [inputs] if groups == 1 else ops.split(inputs, groups, axis=-1)
+    kernel_of = [kernel] if groups == 1 else ops.split(kernel, groups, axis=-1)
+    outputs = [
+        ops.conv(
+            part, weights, strides=strides, padding=padding, dilation_rate=dilation_rate,
+            data_format="channels_last",
+        )
+        for part, weights in zip(inputs_of, kernel_of, strict=True)
+    ]  # fmt: skip
+    return outputs[0] if groups == 1 else ops.concatenate(outputs, axis=-1)
