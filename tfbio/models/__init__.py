@@ -10,6 +10,21 @@ from tfbio.models.registry import (
     model_info,
     register_model,
 )
+from tfbio.models.v1_components import (
+    resnet50,
+    resnet50_center_surround,
+    resnet50_composite_a,
+    resnet50_composite_b,
+    resnet50_composite_c,
+    resnet50_composite_d,
+    resnet50_composite_e,
+    resnet50_composite_f,
+    resnet50_composite_g,
+    resnet50_cortical_magnification,
+    resnet50_div_norm,
+    resnet50_local_rf,
+    resnet50_tuned_norm,
+)
 
 __all__ = [
     "ModelInfo",
@@ -25,4 +40,17 @@ __all__ = [
     "logits_model",
     "model_info",
     "register_model",
+    "resnet50",
+    "resnet50_center_surround",
+    "resnet50_composite_a",
+    "resnet50_composite_b",
+    "resnet50_composite_c",
+    "resnet50_composite_d",
+    "resnet50_composite_e",
+    "resnet50_composite_f",
+    "resnet50_composite_g",
+    "resnet50_cortical_magnification",
+    "resnet50_div_norm",
+    "resnet50_local_rf",
+    "resnet50_tuned_norm",
 ]

@@ -5,20 +5,24 @@ Layer names are the original's, so that its weight files fit by name and by posi
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 
 from tfbio.errors import InputError
 from tfbio.layers.bl_conv2d import BLConv2D
+from tfbio.models.construction import (
+    check_input_shape,
+    predictions,
+    readout_dtype,
+    scaled,
+    weights_and_classes,
+)
 from tfbio.models.registry import register_model
 from tfbio.weights.loading import load_weights
-from tfbio.weights.reading import read_tensors
 
 BL_FILTERS = (96, 128, 192, 256, 512, 1024, 2048)
 BL_KERNEL_SIZES = (7, 5, 3, 3, 3, 3, 1)
-DEFAULT_CLASSES = 1000
 
 # Below this size the six poolings of the original (2 x 2, valid) leave no pixel.
 _SMALLEST_VALID_POOLING = 64
@@ -104,8 +108,8 @@ def bl_rcnn(
     """
     if timesteps < 1:
         raise InputError(f"Expected at least 1 time step, received timesteps={timesteps}.")
-    weights, classes = _weights_and_classes(weights, classes)
-    _check_input_shape(input_shape)
+    weights, classes = weights_and_classes(weights, classes)
+    check_input_shape(input_shape, _SMALLEST_INPUT)
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
     static_input = _scale_pixels(image) if include_preprocessing else image
@@ -113,7 +117,7 @@ def bl_rcnn(
         BLConv2D(filters, kernel_size, kernel_regularizer=keras.regularizers.L2(_L2),
                  name=f"RCL_{n}")
         for n, (filters, kernel_size) in enumerate(
-            zip(_scaled(BL_FILTERS, width), BL_KERNEL_SIZES, strict=True)
+            zip(scaled(BL_FILTERS, width), BL_KERNEL_SIZES, strict=True)
         )
     ]  # fmt: skip
     readout = _readout(classes)
@@ -139,7 +143,7 @@ def bl_rcnn(
         pooled = keras.layers.GlobalAveragePooling2D(name=f"GlobalAvgPool_Time_{t}")(below)
         evidence.append(readout(pooled))
         if cumulative_readout and t > 0:
-            total = keras.layers.Add(dtype=_readout_dtype(), name=f"CumulativeReadout_Time_{t}")
+            total = keras.layers.Add(dtype=readout_dtype(), name=f"CumulativeReadout_Time_{t}")
             logits.append(total(list(evidence)))
         else:
             logits.append(evidence[-1])
@@ -148,7 +152,7 @@ def bl_rcnn(
     output = keras.ops.stack(logits, axis=1)
     if not return_sequences:
         output = keras.ops.take(output, timesteps - 1, axis=1)
-    model = keras.Model(image, _predictions(output, classifier_activation), name=name)
+    model = keras.Model(image, predictions(output, classifier_activation), name=name)
     # === Weights ===
     if weights is not None:
         load_weights(model, weights, skip_mismatch=True)
@@ -168,14 +172,14 @@ def _b_network(
     convolutions_per_area: int = 1,
 ) -> keras.Model:
     """A feed-forward control: per layer, convolution, batch normalization, rectification."""
-    weights, classes = _weights_and_classes(weights, classes)
-    _check_input_shape(input_shape)
+    weights, classes = weights_and_classes(weights, classes)
+    check_input_shape(input_shape, _SMALLEST_INPUT)
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
     activity = _scale_pixels(image) if include_preprocessing else image
     layer = 0
     for area, (area_filters, kernel_size) in enumerate(
-        zip(_scaled(filters, width), kernel_sizes, strict=True)
+        zip(scaled(filters, width), kernel_sizes, strict=True)
     ):
         if area > 0:
             activity = _pool(activity, input_shape, f"MaxPool_Layer_{layer}")
@@ -194,7 +198,7 @@ def _b_network(
             activity = keras.layers.Activation("relu", name=f"ReLU_Layer_{layer}")(activity)
             layer += 1
     pooled = keras.layers.GlobalAveragePooling2D(name="GlobalAvgPool")(activity)
-    output = _predictions(_readout(classes)(pooled), classifier_activation)
+    output = predictions(_readout(classes)(pooled), classifier_activation)
     model = keras.Model(image, output, name=name)
     # === Weights ===
     if weights is not None:
@@ -352,35 +356,6 @@ def b_d_cnn(
 # === Parts that both kinds of network share ===
 
 
-def _weights_and_classes(weights: Any, classes: int | None) -> tuple[Any, int]:
-    """The weights read, if any, and the number of classes that they or the caller decide."""
-    if weights is not None:
-        weights = read_tensors(weights)
-    if classes is None:
-        classes = (weights and weights.classes) or DEFAULT_CLASSES
-    if classes < 1:
-        raise InputError(f"Expected at least 1 class, received classes={classes}.")
-    return weights, classes
-
-
-def _check_input_shape(input_shape: tuple[int | None, int | None, int]) -> None:
-    if len(input_shape) != 3 or input_shape[2] != 3:
-        raise InputError(
-            f"Expected an input shape (height, width, 3), received {tuple(input_shape)}."
-        )
-    if any(side is not None and side < _SMALLEST_INPUT for side in input_shape[:2]):
-        raise InputError(
-            f"Expected an input of at least {_SMALLEST_INPUT} x {_SMALLEST_INPUT} pixels, "
-            f"received {input_shape[0]} x {input_shape[1]}: give a larger image size."
-        )
-
-
-def _scaled(filters: tuple[int, ...], width: float) -> list[int]:
-    if not (width > 0 and math.isfinite(width)):
-        raise InputError(f"Expected a width above 0, received {width}; 1 is the published network.")
-    return [max(1, round(count * width)) for count in filters]
-
-
 def _scale_pixels(image: Any) -> Any:
     """[0, 255] to [-1, 1], as the networks were trained."""
     return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale_pixels")(image)
@@ -402,17 +377,6 @@ def _readout(classes: int) -> keras.layers.Dense:
         classes,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=keras.regularizers.L2(_L2),
-        dtype=_readout_dtype(),
+        dtype=readout_dtype(),
         name="ReadoutDense",
     )
-
-
-def _predictions(logits: Any, activation: str | None) -> Any:
-    return keras.layers.Activation(
-        activation or "linear", dtype=_readout_dtype(), name="predictions"
-    )(logits)
-
-
-def _readout_dtype() -> str:
-    """At least float32 whatever the policy: in half precision many logits would be equal."""
-    return keras.backend.result_type(keras.config.dtype_policy().compute_dtype, "float32")

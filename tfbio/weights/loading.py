@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -11,9 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfbio.layers.locally_connected_2d import LocallyConnected2D
 from tfbio.weights.errors import Shape, WeightsError
 from tfbio.weights.reading import Tensors, read_tensors
+from tfbio.weights.readout import readout_variables
+from tfbio.weights.state_dict import state_dict_targets
+from tfbio.weights.targets import Target, keras_targets
 from tfbio.weights.time_steps import is_of_later_step, time_step
+from tfbio.weights.v1_components import variant_of
 
 _logger = logging.getLogger("tfbio")
 
@@ -28,12 +34,14 @@ class WeightsReport:
         skipped: readout tensors of another number of classes, name to (expected, received)
             shape; the model keeps its own.
         unused: tensors of time steps that the model does not take.
+        idle: constants that the original keeps and does not use either.
     """
 
     source: str
     loaded: tuple[str, ...]
     skipped: dict[str, tuple[Shape, Shape]]
     unused: tuple[str, ...]
+    idle: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} tensors loaded from {self.source}"]
@@ -45,6 +53,8 @@ class WeightsReport:
             parts.append(f"the readout keeps its initial values: {shapes}")
         if self.unused:
             parts.append(f"{len(self.unused)} tensors of later time steps are not used")
+        if self.idle:
+            parts.append(f"{', '.join(self.idle)} are there and not used, as in the original")
         return "; ".join(parts) + "."
 
 
@@ -80,48 +90,85 @@ def load_weights(
         37 tensors loaded from a dict of arrays (given in memory, 4 readouts).
     """
     tensors = read_tensors(source)
-    targets = {variable.path: variable for variable in model.weights}
-    if len(targets) < len(model.weights):
+    targets = state_dict_targets(model) if tensors.is_state_dict else keras_targets(model)
+    variables = targets.variables
+    if len(variables) < len(model.weights):
         raise ValueError(f"Expected variables of different names, {model.name!r} has equal ones.")
-    unused = tuple(name for name in tensors.arrays if is_of_later_step(name, targets))
-    arrays = {name: array for name, array in tensors.arrays.items() if name not in unused}
+    arrays = {
+        name: _as_stored(variables.get(name), array, model)
+        for name, array in tensors.arrays.items()
+        if name not in targets.ignored
+    }
+    unused = tuple(name for name in arrays if is_of_later_step(name, variables))
+    idle = tuple(name for name in arrays if name in targets.unused)
+    known = {**targets.constants, **targets.unused}
+    differing = tuple(
+        name for name in known if name in arrays and not _agrees(arrays[name], known[name])
+    )
 
-    common = [name for name in targets if name in arrays]
+    common = [name for name in variables if name in arrays]
     not_float = [name for name in common if arrays[name].dtype.kind != "f"]
     not_finite = [
         name
         for name in common
-        if name not in not_float and not _is_finite(arrays[name], targets[name].dtype)
+        if name not in not_float and not _is_finite(arrays[name], variables[name].variable.dtype)
     ]
     mismatched: dict[str, tuple[Shape, Shape]] = {
-        name: (tuple(targets[name].shape), arrays[name].shape)
+        name: (variables[name].file_shape, arrays[name].shape)
         for name in common
-        if tuple(targets[name].shape) != arrays[name].shape
+        if variables[name].file_shape != arrays[name].shape
     }
-    readout = _readout_variables(model)
+    of_readout = {id(variable) for variable in readout_variables(model)}
+    readout = {name for name in variables if id(variables[name].variable) in of_readout}
     skipped = {
         name: shapes for name, shapes in mismatched.items() if skip_mismatch and name in readout
     }
-    missing = [name for name in targets if name not in arrays]
-    unexpected = [name for name in arrays if name not in targets]
+    missing = [name for name in variables if name not in arrays]
+    unexpected = [
+        name
+        for name in arrays
+        if name not in variables and name not in known and name not in unused
+    ]
     wrong = {name: shapes for name, shapes in mismatched.items() if name not in skipped}
-    if missing or unexpected or wrong or not_float or not_finite:
+    if missing or unexpected or wrong or differing or not_float or not_finite:
         raise WeightsError(
             f"{tensors.description} does not fit the model {model.name!r}, which is left as it "
-            f"was.{_advice(wrong, readout, missing, tensors)}",
+            f"was.{_advice(variables, wrong, readout, missing, unexpected, tensors)}",
             missing=missing,
             unexpected=unexpected,
             mismatched=wrong,
+            differing=differing,
             not_float=not_float,
             not_finite=not_finite,
         )
 
-    loaded = tuple(name for name in targets if name not in skipped)
+    loaded = tuple(name for name in variables if name not in skipped)
     for name in loaded:
-        targets[name].assign(arrays[name].astype(targets[name].dtype))
-    report = WeightsReport(tensors.description, loaded, skipped, unused)
+        target = variables[name]
+        target.variable.assign(target.from_file(arrays[name]).astype(target.variable.dtype))
+    report = WeightsReport(tensors.description, loaded, skipped, unused, idle)
     _logger.log(logging.WARNING if skipped else logging.INFO, "%s", report)
     return report
+
+
+def _as_stored(target: Target | None, array: np.ndarray, model: keras.Model) -> np.ndarray:
+    """An array as our layer stores it, where Keras 2 had several ways to store the same."""
+    if target is None or target.file_shape == array.shape:
+        return array
+    for layer in model.layers:
+        if isinstance(layer, LocallyConnected2D) and layer.kernel is target.variable:
+            # Of no known way: the shapes will be reported.
+            with contextlib.suppress(ValueError):
+                return layer.kernel_from_keras2(array)
+    return array
+
+
+def _agrees(array: np.ndarray, constant: np.ndarray) -> bool:
+    """Whether a constant in the file is the one that the model derives."""
+    if array.shape != constant.shape or array.dtype.kind not in "fiu":
+        return False
+    # Half precision is the least that the originals store.
+    return bool(np.allclose(array, constant.astype(np.float64), rtol=2e-3, atol=1e-6))
 
 
 def _is_finite(array: np.ndarray, dtype: str) -> bool:
@@ -129,26 +176,13 @@ def _is_finite(array: np.ndarray, dtype: str) -> bool:
         return bool(np.isfinite(array.astype(dtype)).all())
 
 
-def _readout_variables(model: keras.Model) -> set[str]:
-    """Names of the variables of the last layers with weights on the way to the output."""
-    found: set[str] = set()
-    seen: set[tuple[int, int]] = set()
-    pending = list(model.outputs)
-    while pending:
-        operation, node, _ = pending.pop()._keras_history
-        if (id(operation), node) in seen:
-            continue
-        seen.add((id(operation), node))
-        weights = getattr(operation, "weights", [])
-        if weights:
-            found.update(variable.path for variable in weights)
-        else:
-            pending.extend(operation._inbound_nodes[node].input_tensors)
-    return found
-
-
 def _advice(
-    mismatched: Mapping[str, Any], readout: set[str], missing: list[str], tensors: Tensors
+    variables: Mapping[str, Target],
+    mismatched: Mapping[str, Any],
+    readout: set[str],
+    missing: list[str],
+    unexpected: list[str],
+    tensors: Tensors,
 ) -> str:
     if mismatched and set(mismatched) <= readout:
         return (
@@ -159,4 +193,9 @@ def _advice(
         steps = [step for name in tensors.arrays if (step := time_step(name)) is not None]
         if steps:
             return f" The file has {max(steps) + 1} time steps: build it with no more."
+    if tensors.is_state_dict and (missing or unexpected or mismatched):
+        expected_shapes = {name: target.file_shape for name, target in variables.items()}
+        variant = variant_of({name: array.shape for name, array in tensors.arrays.items()})
+        if variant is not None and variant != variant_of(expected_shapes):
+            return f" It is a checkpoint of {variant}: build that model."
     return ""

@@ -14,8 +14,11 @@ import keras
 import numpy as np
 
 from tfbio.weights.errors import WeightsError
+from tfbio.weights.pytorch import plain_arrays, read_checkpoint
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# A zip archive, or a bare pickle, as PyTorch wrote before 1.6.
+_TORCH_SIGNATURES = (b"PK\x03\x04", b"\x80")
 _READOUT_BIAS = "ReadoutDense/bias"
 # The published networks of the BL-RCNN family, by their number of readouts.
 _TRAINED_ON = {565: "ecoset", 1000: "ImageNet"}
@@ -26,7 +29,7 @@ class Tensors:
     """Named arrays and where they come from.
 
     Attributes:
-        arrays: `layer/variable` to array.
+        arrays: `layer/variable`, or `module.tensor`, to array.
         origin: the path, or a description of the source.
         format: what kind of file it is.
     """
@@ -36,8 +39,21 @@ class Tensors:
     format: str
 
     @property
+    def is_state_dict(self) -> bool:
+        """Whether tensors are named as PyTorch does, `module.tensor`, not as Keras does."""
+        return bool(self.arrays) and not any("/" in name for name in self.arrays)
+
+    @property
     def classes(self) -> int | None:
         """The number of readouts, or None if the names do not tell."""
+        if self.is_state_dict:
+            # The last matrix of a network is its classifier; all others are of convolutions.
+            matrices = [
+                array
+                for name, array in self.arrays.items()
+                if name.endswith(".weight") and array.ndim == 2
+            ]
+            return len(matrices[-1]) if matrices else None
         bias = self.arrays.get(_READOUT_BIAS)
         return None if bias is None or bias.ndim != 1 else len(bias)
 
@@ -46,7 +62,7 @@ class Tensors:
         """Origin and format, with the data set it was trained on where the readouts tell it."""
         if self.classes is None:
             return f"{self.origin} ({self.format})"
-        trained_on = _TRAINED_ON.get(self.classes)
+        trained_on = None if self.is_state_dict else _TRAINED_ON.get(self.classes)
         variant = f", the {trained_on} variant" if trained_on else ""
         return f"{self.origin} ({self.format}, {self.classes} readouts{variant})"
 
@@ -56,7 +72,9 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
 
     Args:
         source: path of an HDF5 file that legacy Keras wrote (`save_weights("x.h5")` or
-            `save("x.h5")`, TensorFlow 1.13 or later), of a `.keras` file, or a dict of arrays.
+            `save("x.h5")`, TensorFlow 1.13 or later), of a `.keras` file, of a file that
+            `torch.save` wrote with a state dict or a checkpoint (needs PyTorch), or a dict of
+            arrays, named as Keras does or as PyTorch does.
 
     Returns:
         `Tensors`.
@@ -72,7 +90,8 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
     if isinstance(source, Tensors):
         return source
     if isinstance(source, Mapping):
-        arrays = {_plain_name(name): np.asarray(array) for name, array in source.items()}
+        arrays = plain_arrays(source, "a dict of arrays")
+        arrays = {_plain_name(name): array for name, array in arrays.items()}
         return Tensors(arrays, "a dict of arrays", "given in memory")
     path = Path(source)
     if not path.is_file():
@@ -89,9 +108,12 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
         return Tensors(_read_legacy_h5(path), str(path), "legacy Keras h5")
     if zipfile.is_zipfile(path) and path.suffix == ".keras":
         return Tensors(_read_keras(path), str(path), "Keras 3")
+    if signature.startswith(_TORCH_SIGNATURES):
+        return Tensors(read_checkpoint(path), str(path), "PyTorch state dict")
     raise WeightsError(
-        f"Expected an HDF5 file of legacy Keras or a .keras file, received {path}, which is "
-        f"{'empty' if not signature else 'neither'}: download it again, or check the path."
+        f"Expected an HDF5 file of legacy Keras, a .keras file or a file of PyTorch, received "
+        f"{path}, which is {'empty' if not signature else 'none of them'}: download it again, or "
+        "check the path."
     )
 
 

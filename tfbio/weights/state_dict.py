@@ -1,0 +1,266 @@
+"""PyTorch's state dicts and our layers: names, layouts, and constants that stand in them.
+
+A layer carries the name of the original's module, so the name of a tensor is the layer's and a
+suffix that says what it is there. One function per kind of layer lists its tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfbio.layers.center_surround import CenterSurround
+from tfbio.layers.dog_conv2d import DoGConv2D, squared_distances
+from tfbio.layers.gaussian_div_norm import GaussianDivNorm
+from tfbio.layers.locally_connected_2d import LocallyConnected2D
+from tfbio.layers.polar_transform import PolarTransform, pooling_masks
+from tfbio.layers.tuned_div_norm import TunedDivNorm, channel_distances
+from tfbio.weights.pytorch import import_torch
+from tfbio.weights.targets import Target, Targets
+from tfbio.weights.v1_components import is_sequential, sequential_name, unused_masks
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A tensor of the state dict that our layer derives itself."""
+
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A tensor of the state dict that may hold any number, and which nothing depends on."""
+
+
+Tensor = Target | Constant | Counter
+Listing = Iterator[tuple[str, Tensor]]
+
+
+def state_dict_targets(model: keras.Model) -> Targets:
+    """The targets of a PyTorch state dict.
+
+    Args:
+        model: a model of the registry.
+
+    Returns:
+        `Targets`.
+
+    Raises:
+        ValueError: the model has a layer with weights that no rule knows.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("resnet50_tuned_norm", width=0.125, blocks=(1, 1, 1, 1))
+        >>> targets = state_dict_targets(model)
+        >>> targets.variables["layer1.0.conv2.weight"].file_shape, list(targets.constants)
+        ((8, 8, 3, 3), ['layer1.0.dn.channel_distances'])
+    """
+    rename = sequential_name if is_sequential(model) else str
+    variables: dict[str, Target] = {}
+    constants: dict[str, np.ndarray] = {}
+    counters: set[str] = set()
+    for layer in model.layers:
+        for suffix, tensor in tensors_of(layer):
+            name = rename(f"{layer.name}.{suffix}")
+            if isinstance(tensor, Target):
+                variables[name] = tensor
+            elif isinstance(tensor, Constant):
+                constants[name] = tensor.value
+            else:
+                counters.add(name)
+    return Targets(variables, constants, frozenset(counters), unused_masks(model))
+
+
+def tensors_of(layer: keras.layers.Layer) -> Listing:
+    """What a layer has in a state dict: suffix and tensor, in the original's order.
+
+    Raises:
+        ValueError: the layer has weights and no rule knows it.
+
+    Example:
+        >>> import keras
+        >>> layer = keras.layers.Conv2D(4, 3)
+        >>> layer.build((None, 8, 8, 2))
+        >>> [(suffix, tensor.file_shape) for suffix, tensor in tensors_of(layer)]
+        [('weight', (4, 2, 3, 3)), ('bias', (4,))]
+    """
+    for kind, listing in _LISTINGS.items():
+        if type(layer) is kind:
+            yield from listing(layer)
+            return
+    if layer.weights:
+        raise ValueError(
+            f"Expected layers that a PyTorch state dict can hold, received {layer.name!r}, a "
+            f"{type(layer).__name__}."
+        )
+
+
+# === Layers of Keras ===
+
+
+def _transposed(variable: keras.Variable, *axes: int) -> Target:
+    """The file's array with its axes in another order, given as for `numpy.transpose`."""
+    back = tuple(np.argsort(axes))
+    return Target(
+        variable, lambda array: array.transpose(axes), lambda array: array.transpose(back)
+    )
+
+
+def _convolution(layer: Any) -> Listing:
+    yield "weight", _transposed(layer.kernel, 2, 3, 1, 0)
+    if layer.use_bias:
+        yield "bias", Target(layer.bias)
+
+
+def _dense(layer: Any) -> Listing:
+    yield "weight", _transposed(layer.kernel, 1, 0)
+    if layer.use_bias:
+        yield "bias", Target(layer.bias)
+
+
+def _batch_normalization(layer: Any) -> Listing:
+    yield "weight", Target(layer.gamma)
+    yield "bias", Target(layer.beta)
+    yield "running_mean", Target(layer.moving_mean)
+    yield "running_var", Target(layer.moving_variance)
+    yield "num_batches_tracked", Counter()
+
+
+# === Layers of the V1 components ===
+
+
+def _dog_conv(layer: DoGConv2D) -> Listing:
+    """Filter f = out x in + i, flat, with two axes for the pixels."""
+
+    def per_kernel(variable: keras.Variable) -> Target:
+        inputs, filters = variable.shape
+        return Target(
+            variable,
+            lambda array: array.reshape(filters, inputs).T,
+            lambda array: array.T.reshape(filters * inputs, 1, 1),
+        )
+
+    yield "kernel_dists", Constant(squared_distances(layer.kernel_size).astype(np.float32))
+    yield "sigma1", per_kernel(layer.sigma1)
+    yield "sigma2_scale", per_kernel(layer.sigma2_scale)
+    yield "total_scale", per_kernel(layer.total_scale)
+    if layer.use_bias:
+        yield "bias", Target(layer.bias)
+    else:
+        yield "bias", Constant(np.zeros(layer.filters, np.float32))
+
+
+def _center_surround(layer: CenterSurround) -> Listing:
+    for suffix, tensor in _dog_conv(layer.dog_conv):
+        yield f"dog_conv.{suffix}", tensor
+
+
+def _locally_connected(layer: LocallyConnected2D) -> Listing:
+    """[1, out, in, rows, columns, window]; ours is (rows columns, window in, out)."""
+    rows, columns = layer.output_size
+    positions, elements, filters = layer.kernel.shape
+    window = layer.kernel_size[0] * layer.kernel_size[1]
+    channels = elements // window
+
+    def from_file(array: np.ndarray) -> np.ndarray:
+        return array[0].transpose(2, 3, 4, 1, 0).reshape(positions, elements, filters)
+
+    def to_file(array: np.ndarray) -> np.ndarray:
+        split = array.reshape(rows, columns, window, channels, filters)
+        return split.transpose(4, 3, 0, 1, 2)[np.newaxis]
+
+    yield "weight", Target(layer.kernel, from_file, to_file)
+    if layer.use_bias:
+        yield (
+            "bias",
+            Target(
+                layer.bias,
+                lambda array: array[0].transpose(1, 2, 0),
+                lambda array: array.transpose(2, 0, 1)[np.newaxis],
+            ),
+        )
+
+
+def _gaussian_div_norm(layer: GaussianDivNorm) -> Listing:
+    def pairwise(variable: keras.Variable) -> Target:
+        return Target(
+            variable,
+            lambda array: array[:, :, 0, 0].T,
+            lambda array: array.T[:, :, np.newaxis, np.newaxis],
+        )
+
+    for suffix in ("amplitude", "rho", "sigma", "theta", "v", "w"):
+        yield "A" if suffix == "amplitude" else suffix, pairwise(getattr(layer, suffix))
+    yield "bias", Target(layer.bias)
+    steps = np.arange(1, layer.kernel_size + 1, dtype=np.float32)
+    columns, rows = np.meshgrid(steps, steps)
+    yield "x_coords", Constant(columns)
+    yield "y_coords", Constant(rows)
+
+
+def _tuned_div_norm(layer: TunedDivNorm) -> Listing:
+    (channels,) = layer.sigmas.shape
+    yield "channel_distances", Constant(channel_distances(channels).astype(np.float32))
+    yield "sigmas", Target(layer.sigmas)
+
+
+def _polar_transform(layer: PolarTransform) -> Listing:
+    masks, counts = pooling_masks(
+        *layer.input_size, layer.radius_bins, layer.angle_bins, layer.interpolation
+    )
+    yield "pooling_masks", Constant(masks)
+    yield "pooling_mask_counts", Constant(counts)
+
+
+_LISTINGS: dict[type, Callable[[Any], Listing]] = {
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Dense: _dense,
+    keras.layers.BatchNormalization: _batch_normalization,
+    DoGConv2D: _dog_conv,
+    CenterSurround: _center_surround,
+    LocallyConnected2D: _locally_connected,
+    GaussianDivNorm: _gaussian_div_norm,
+    TunedDivNorm: _tuned_div_norm,
+    PolarTransform: _polar_transform,
+}
+
+
+# === The way back ===
+
+
+def to_torch_state_dict(model: keras.Model, as_arrays: bool = False) -> dict[str, Any]:
+    """The weights of a model as a state dict that the original project loads.
+
+    Args:
+        model: a model of the registry whose original is written in PyTorch.
+        as_arrays: give NumPy arrays, for which PyTorch is not needed.
+
+    Returns:
+        Names of the original's tensors, to tensors on the CPU.
+
+    Raises:
+        WeightsError: PyTorch is not installed.
+        ValueError: the model has a layer that the originals do not have.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("resnet50", width=0.125, blocks=(1, 1, 1, 1))
+        >>> arrays = to_torch_state_dict(model, as_arrays=True)
+        >>> arrays["conv1.weight"].shape, str(arrays["bn1.num_batches_tracked"].dtype)
+        ((8, 3, 7, 7), 'int64')
+    """
+    targets = state_dict_targets(model)
+    arrays = {
+        **{name: target.value() for name, target in targets.variables.items()},
+        **targets.constants,
+        **{name: np.zeros((), np.int64) for name in targets.ignored},
+        **targets.unused,
+    }
+    if as_arrays:
+        return arrays
+    torch = import_torch()
+    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}

@@ -1,0 +1,77 @@
+"""Where the tensors of a file go in a model, and how they lie in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from tfbio.weights.errors import Shape
+
+Rearrange = Callable[[np.ndarray], np.ndarray]
+
+
+def _same(array: np.ndarray) -> np.ndarray:
+    return array
+
+
+@dataclass(frozen=True)
+class Target:
+    """A variable of the model for a tensor of a file.
+
+    Attributes:
+        variable: of the model.
+        from_file: brings the file's array into the variable's layout.
+        to_file: the way back.
+    """
+
+    variable: keras.Variable
+    from_file: Rearrange = field(default=_same)
+    to_file: Rearrange = field(default=_same)
+
+    @property
+    def file_shape(self) -> Shape:
+        """The shape of the tensor in the file."""
+        shape = tuple(self.variable.shape)
+        if self.to_file is _same:
+            return shape
+        # An array of the right shape that takes no memory, while it is only turned round.
+        return self.to_file(np.broadcast_to(np.int8(0), shape)).shape
+
+    def value(self) -> np.ndarray:
+        """The variable's value as a file holds it."""
+        value = keras.ops.convert_to_numpy(self.variable.value)
+        return np.ascontiguousarray(self.to_file(value))
+
+
+@dataclass(frozen=True)
+class Targets:
+    """All that a model takes from a file of one kind.
+
+    Attributes:
+        variables: name of a tensor to where it goes.
+        constants: name of a tensor that the model derives itself to its value: such tensors may
+            be in the file or not, and have to agree.
+        ignored: names of tensors that may be in the file and mean nothing to the model.
+        unused: tensors of the original that the model has no use for, with what the original
+            has there.
+    """
+
+    variables: dict[str, Target]
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
+    unused: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def keras_targets(model: keras.Model) -> Targets:
+    """The targets of a file that names tensors as Keras does, `layer/variable`.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=4, width=0.125)
+        >>> keras_targets(model).variables["ReadoutDense/bias"].file_shape
+        (4,)
+    """
+    return Targets({variable.path: Target(variable) for variable in model.weights})
