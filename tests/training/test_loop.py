@@ -61,17 +61,29 @@ class _Kill(keras.callbacks.Callback):
             raise _KilledError
 
 
-def _train(run, *, strategy=None, callbacks=(), split=None, precision="float64", **arguments):
+BL_RCNN = {"name": "bl_rcnn", "width": 1 / 32, "timesteps": 2, "return_sequences": True}
+# Half of some channels are dropped in training.
+WITH_DROPOUT = {"name": "resnet50_local_rf", "width": 1 / 16, "blocks": (1, 1, 1, 1)}
+
+
+def _train(
+    run,
+    *,
+    model_of=BL_RCNN,
+    strategy=None,
+    callbacks=(),
+    split=None,
+    precision="float64",
+    **arguments,
+):
     """A small run in float64, so that equal means equal."""
     keras.config.set_floatx("float64" if precision == "float64" else "float32")
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(3)
     batches = TrainingBatches(split or _ArraySplit(), 32 // STEPS, (32, 32), 3, ("crop", "flip"))
     with strategy_scope(strategy):
-        model = tfbio.create_model(
-            "bl_rcnn", input_shape=(32, 32, 3), classes=2, width=1 / 32, timesteps=2,
-            return_sequences=True,
-        )  # fmt: skip
+        own = {key: value for key, value in model_of.items() if key != "name"}
+        model = tfbio.create_model(model_of["name"], input_shape=(32, 32, 3), classes=2, **own)
         optimizer = make_optimizer("adam", 0.01, "cosine", EPOCHS * STEPS)
     validations = iter([0.25, 0.5] * 4)
 
@@ -137,6 +149,19 @@ def test_the_scale_of_the_loss_in_half_precision_goes_on_too(tmp_path):
     resumed, _ = _train(runs[1], precision="mixed_float16", checkpoint_steps=2)
     for weight, same in zip(_weights(resumed), _weights(whole), strict=True):
         np.testing.assert_array_equal(weight, same)
+
+
+def test_random_draws_of_layers_go_on_too(tmp_path):
+    """Keras keeps the state of dropout in no file: with it lost, other channels are dropped."""
+    runs = [open_run(tmp_path, name, "")[0] for name in ("whole", "killed")]
+    whole, _ = _train(runs[0], model_of=WITH_DROPOUT)
+    with pytest.raises(_KilledError):
+        _train(runs[1], model_of=WITH_DROPOUT, callbacks=[_Kill(5)], checkpoint_steps=2)
+    # Names of Keras' generators count up over the process: those of the resumed run are others.
+    keras.layers.Dropout(0.5)
+    resumed, _ = _train(runs[1], model_of=WITH_DROPOUT, checkpoint_steps=2)
+    for weight, same in zip(_weights(resumed), _weights(whole), strict=True):
+        np.testing.assert_allclose(weight, same, rtol=0, atol=1e-10)
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(uninterrupted, tmp_path, caplog):

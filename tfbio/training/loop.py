@@ -17,6 +17,7 @@ from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
 from tfbio.models.logits import logits_model
 from tfbio.training.curves import plot_learning_curve
+from tfbio.training.loss_scale import LossScaleOptimizer
 from tfbio.training.losses import TimeAveragedCrossentropy, last_step_accuracy
 from tfbio.training.run_directory import Checkpoint, RunDirectory
 from tfbio.training.strategy import (
@@ -157,6 +158,8 @@ def _make_trainer(
     synchronize_batch_normalization(model, replicas(strategy) > 1)
     with strategy_scope(strategy):
         trainer = logits_model(model)
+        if trainer.dtype_policy.name == "mixed_float16":
+            optimizer = LossScaleOptimizer(optimizer)
         trainer.compile(
             optimizer=optimizer,
             loss=TimeAveragedCrossentropy(),
@@ -164,7 +167,7 @@ def _make_trainer(
             # On CPU and with replicas, XLA is slower or fails; elsewhere Keras decides.
             jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
         )
-        # Keras may have wrapped it to scale the loss; the wrapper has state of its own.
+        # With the scale of the loss, where there is one.
         trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 
@@ -183,7 +186,7 @@ def _restore(trainer: keras.Model, run: RunDirectory) -> Checkpoint | None:
     for checkpoint in reversed(checkpoints):
         try:
             checkpoint.figures()
-            trainer.load_weights(checkpoint.path)
+            checkpoint.restore(trainer)
         except (OSError, KeyError, ValueError) as error:
             _logger.warning("The checkpoint %s cannot be read: %s", checkpoint.path, error)
             continue

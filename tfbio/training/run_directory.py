@@ -18,11 +18,13 @@ import h5py
 import keras
 
 from tfbio.errors import InputError
+from tfbio.training.random_state import random_state, set_random_state
 
 _CHECKPOINT = re.compile(r"^epoch-(\d+)-step-(\d+)\.weights\.h5$")
 _CHECKPOINTS_KEPT = 2
-# Group of a checkpoint file, beside those that Keras makes.
+# Groups of a checkpoint file, beside those that Keras makes.
 _FIGURES = "figures"
+_RANDOM_STATE = "random_state"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ class Checkpoint:
         """The epoch's figures up to the step, as `save_checkpoint` was given them."""
         with h5py.File(self.path) as file:
             return {name: float(value) for name, value in file[_FIGURES].attrs.items()}
+
+    def restore(self, trainer: keras.Model) -> None:
+        """Bring a compiled model to where it stood: weights, optimizer and random draws.
+
+        Raises:
+            OSError, KeyError, ValueError: the file is damaged, or of another model.
+        """
+        with h5py.File(self.path) as file:
+            group = file[_RANDOM_STATE]
+            states = [group[str(number)][()] for number in range(len(group))]
+        trainer.load_weights(self.path)
+        set_random_state(trainer, states)
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,7 @@ class RunDirectory:
         step: int,
         figures: Mapping[str, float] | None = None,
     ) -> None:
-        """Keep weights and optimizer, as they are before step `step` of epoch `epoch`.
+        """Keep weights, optimizer and random draws, as before step `step` of epoch `epoch`.
 
         Args:
             trainer: the compiled model.
@@ -150,6 +164,9 @@ class RunDirectory:
         trainer.save_weights(partial, overwrite=True)
         with h5py.File(partial, "a") as file:
             file.create_group(_FIGURES).attrs.update(figures or {})
+            group = file.create_group(_RANDOM_STATE)
+            for number, state in enumerate(random_state(trainer)):
+                group.create_dataset(str(number), data=state)
         partial.replace(folder / f"epoch-{epoch:04d}-step-{step:07d}.weights.h5")
         for old in self.checkpoints()[:-_CHECKPOINTS_KEPT]:
             old.path.unlink()
