@@ -1,21 +1,29 @@
-"""tfbio's layers, models and weights on JAX, on a machine without TensorFlow."""
+"""tfbio's layers, models and weights on JAX and PyTorch, on a machine without TensorFlow."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
 SCRIPT = """
 import sys
+from importlib.machinery import ModuleSpec
 
 class NoTensorFlow:
+    # Found, since PyTorch looks for it without importing it; importing it fails.
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
-            raise ImportError(f"{name} is not installed here")
+            return ModuleSpec(name, self)
+
+    def create_module(self, spec):
+        raise ImportError(f"{spec.name} is not installed here")
 
 sys.meta_path.insert(0, NoTensorFlow())
 sys.path[:0] = [ROOT, ROOT + "/tests"]
@@ -24,7 +32,7 @@ import numpy as np
 from golden_data import load_case, model_weights, relative_error
 import tfbio
 
-assert keras.backend.backend() == "jax"
+assert keras.backend.backend() == BACKEND
 assert "tensorflow" not in sys.modules
 
 # The layer, over time.
@@ -41,28 +49,41 @@ for t in range(config["timesteps"]):
     for name in ("gamma", "beta", "moving_mean", "moving_variance"):
         getattr(norm, name).assign(arrays[f"weight/BatchNorm_Layer_0_Time_{t}/{name}:0"])
     activity = keras.ops.relu(norm(drive, training=False))
-    activities.append(np.asarray(activity))
+    activities.append(keras.ops.convert_to_numpy(activity))
 assert relative_error(np.stack(activities), arrays["output"]) < 1e-5
 
 # A whole model, with its weights and activations.
 config, arrays = load_case("bl_b_net")
 model = tfbio.create_model("b_cnn", weights=model_weights("bl_b_net"))
-assert relative_error(np.asarray(model(arrays["image_uint8"])), arrays["output"]) < 1e-4
+answer = keras.ops.convert_to_numpy(model(arrays["image_uint8"], training=False))
+assert relative_error(answer, arrays["output"]) < 1e-4
 model = tfbio.create_model("bl_rcnn", input_shape=(32, 32, 3), classes=3, width=1 / 16, timesteps=2,
                            return_sequences=True)
 found = tfbio.features(model, arrays["image_uint8"][:, :32, :32], ["ReLU_Layer_6_*"])
 assert [activity.shape for activity in found.values()] == [(2, 1, 1, 128)] * 2
 assert tfbio.models.logits_model(model).output_shape == (None, 2, 3)
+
+# The V1 components: every golden case, layers with all gradients.
+import layers.v1_golden, models.v1_golden
+for case in layers.v1_golden.CASES:
+    for name, error in layers.v1_golden.errors(case).items():
+        assert error < layers.v1_golden.tolerance(case, name), (case, name, error)
+for case in models.v1_golden.CASES:
+    assert models.v1_golden.logits_error(case) < 1e-4, case
 assert "tensorflow" not in sys.modules
 print("as on TensorFlow")
 """
 
 
-def test_layers_models_and_weights_work_on_jax_without_tensorflow(tmp_path):
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_layers_models_and_weights_work_without_tensorflow(backend, tmp_path):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    script = SCRIPT.replace("ROOT", repr(str(ROOT))).replace("BACKEND", repr(backend))
     answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT.replace("ROOT", repr(str(ROOT)))],
+        [sys.executable, "-c", script],
         cwd=tmp_path,
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         check=False,

@@ -2,8 +2,8 @@
 
 Run it outside tfbio's environment, which has no Keras 2; for instance
 
-    pip install --target /tmp/tfkeras --no-deps tf_keras==2.21.0
-    PYTHONPATH=/tmp/tfkeras TF_USE_LEGACY_KERAS=1 \\
+    pip install --target keras2 --no-deps tf_keras==2.21.0
+    PYTHONPATH=keras2 TF_USE_LEGACY_KERAS=1 \\
         python tests/golden/make_keras2_locally_connected.py
 
 It writes `keras2_locally_connected_<n>.h5` (`model.save_weights`) for every case below, and all

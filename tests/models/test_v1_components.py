@@ -47,11 +47,11 @@ _NUMBERED = {"2": "relu", "3": "lpp", "4": "layer1", "5": "layer2", "6": "layer3
 def _our_layer(model, module):
     """The layer whose output is the output of a module of the original."""
     names = [layer.name for layer in model.layers]
-    module = _NUMBERED.get(module, module)
+    module = _NUMBERED.get(module, module).replace(".", "_")
     if module in names:
         return module
-    blocks = [name for name in names if name.startswith(f"{module}.")]
-    outputs = [name for name in blocks if name.endswith((".relu", ".dn"))]
+    blocks = [name for name in names if name.startswith(f"{module}_")]
+    outputs = [name for name in blocks if name.endswith(("_relu", "_dn"))]
     return outputs[-1]
 
 
@@ -138,9 +138,9 @@ def test_textbook_forms_can_be_asked_for():
     model = tfbio.create_model(
         "resnet50_composite_d", width=1 / 16, blocks=(2, 1, 1, 1), upstream_exact=False
     )
-    assert not model.get_layer("layer1.0.conv2.dog").dog_conv.upstream_exact
+    assert not model.get_layer("layer1_0_conv2_dog").dog_conv.upstream_exact
     # He's rule with the fans of one position: 9 pixels of 4 channels.
-    local = np.asarray(model.get_layer("layer1.1.conv2").kernel)
+    local = np.asarray(model.get_layer("layer1_1_conv2").kernel)
     assert local.std() == pytest.approx((2 / 36) ** 0.5, rel=0.05)
 
 
@@ -151,10 +151,10 @@ def test_initial_weights_are_drawn_as_the_originals():
     def kernel(name):
         return np.asarray(model.get_layer(name).kernel)
 
-    assert kernel("layer2.0.conv2").std() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
+    assert kernel("layer2_0_conv2").std() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
     limit = (9 * 64) ** -0.5
-    assert np.abs(kernel("layer1.0.conv2.0")).max() == pytest.approx(limit, rel=0.01)
+    assert np.abs(kernel("layer1_0_conv2_0")).max() == pytest.approx(limit, rel=0.01)
     assert np.abs(kernel("fc")).max() == pytest.approx(2048**-0.5, rel=0.01)
     assert np.abs(np.asarray(model.get_layer("fc").bias)).max() <= 2048**-0.5
     model = tfbio.create_model("resnet50_composite_g")
-    assert np.asarray(model.get_layer("layer1.2.conv2").kernel).std() == pytest.approx(1, rel=0.01)
+    assert np.asarray(model.get_layer("layer1_2_conv2").kernel).std() == pytest.approx(1, rel=0.01)

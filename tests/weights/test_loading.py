@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import h5py
 import keras
 import numpy as np
 import pytest
-from golden_data import write_native_h5
+from golden_data import GOLDEN, write_native_h5
 
 import tfbio
 from tfbio.weights import WeightsError, read_tensors
@@ -248,3 +249,17 @@ def test_the_published_variants_are_told_by_their_readouts(classes, variant):
     tensors = read_tensors({"ReadoutDense/bias:0": np.zeros(classes)})
     assert tensors.classes == classes
     assert f"{classes} readouts, the {variant} variant" in tensors.description
+
+
+@pytest.mark.parametrize("implementation", [1, 2, 3])
+def test_files_of_keras_2s_locally_connected_layer_are_read(implementation):
+    """Its three implementations stored three shapes of the same kernel."""
+    with np.load(GOLDEN / "keras2_locally_connected.npz", allow_pickle=False) as cases:
+        configs = {n: json.loads(str(cases[f"config_{n}"])) for n in range(1, 12)}
+        n = next(n for n, config in configs.items() if config["implementation"] == implementation)
+        image, expected = cases[f"input_{n}"], cases[f"output_{n}"]
+    layer = tfbio.layers.LocallyConnected2D.from_config(configs[n])
+    model = keras.Sequential([keras.Input(image.shape[1:]), layer])
+    report = tfbio.load_weights(model, GOLDEN / f"keras2_locally_connected_{n}.h5")
+    assert len(report.loaded) == 2
+    np.testing.assert_allclose(model(image), expected, rtol=1e-5, atol=1e-6)

@@ -100,7 +100,7 @@ def test_the_original_loads_what_we_write(torch, tmp_path):
     import keras
 
     inside = keras.Model(
-        ours.get_layer("maxpool").output, ours.get_layer("layer1.0.relu").output
+        ours.get_layer("maxpool").output, ours.get_layer("layer1_0_relu").output
     )(image)  # fmt: skip
     np.testing.assert_allclose(inside, theirs.numpy().transpose(0, 2, 3, 1), atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The parts of ResNet v1.5, as torchvision builds it, under torchvision's names.
+"""The parts of ResNet v1.5, as torchvision builds it, under torchvision's names with `_` for `.`.
 
 A stage takes what stands in place of the second convolution of a block, and what follows a block,
 so that models with biological components are this network and not copies of it.
@@ -34,7 +34,7 @@ def convolution(
     if strides > 1 and zeros:
         # "same" with a stride would pad the lower right side alone.
         inputs = keras.layers.ZeroPadding2D(
-            zeros, data_format="channels_last", name=f"{name}.padding"
+            zeros, data_format="channels_last", name=f"{name}_padding"
         )(inputs)
     return keras.layers.Conv2D(
         filters,
@@ -65,14 +65,14 @@ def stem(image: Any, filters: int) -> Any:
 
 def max_pool(inputs: Any, name: str = "maxpool") -> Any:
     """The maximum of 3 x 3 pixels, stride 2. Rates are not negative: zeros around do no harm."""
-    padded = keras.layers.ZeroPadding2D(1, data_format="channels_last", name=f"{name}.padding")
+    padded = keras.layers.ZeroPadding2D(1, data_format="channels_last", name=f"{name}_padding")
     pool = keras.layers.MaxPooling2D(3, strides=2, data_format="channels_last", name=name)
     return pool(padded(inputs))
 
 
 def plain_convolution(inputs: Any, filters: int, strides: int, block: str) -> Any:
     """The 3 x 3 convolution of a block as published."""
-    return convolution(inputs, filters, 3, f"{block}.conv2", strides)
+    return convolution(inputs, filters, 3, f"{block}_conv2", strides)
 
 
 def stage(
@@ -103,14 +103,14 @@ def stage(
     for number in range(blocks):
         outputs = _bottleneck(
             outputs,
-            f"{name}.{number}",
+            f"{name}_{number}",
             filters,
             strides if number == 0 else 1,
             spatial_convolution,
             downsample=number == 0,
         )
         if after_block is not None:
-            outputs = after_block(outputs, f"{name}.{number}")
+            outputs = after_block(outputs, f"{name}_{number}")
     return outputs
 
 
@@ -122,15 +122,15 @@ def _bottleneck(
     spatial_convolution: SpatialConvolution,
     downsample: bool,
 ) -> Any:
-    outputs = convolution(inputs, filters, 1, f"{name}.conv1")
-    outputs = relu(batch_normalization(outputs, f"{name}.bn1"), f"{name}.relu1")
+    outputs = convolution(inputs, filters, 1, f"{name}_conv1")
+    outputs = relu(batch_normalization(outputs, f"{name}_bn1"), f"{name}_relu1")
     outputs = spatial_convolution(outputs, filters, strides, name)
-    outputs = relu(batch_normalization(outputs, f"{name}.bn2"), f"{name}.relu2")
-    outputs = convolution(outputs, EXPANSION * filters, 1, f"{name}.conv3")
-    outputs = batch_normalization(outputs, f"{name}.bn3")
+    outputs = relu(batch_normalization(outputs, f"{name}_bn2"), f"{name}_relu2")
+    outputs = convolution(outputs, EXPANSION * filters, 1, f"{name}_conv3")
+    outputs = batch_normalization(outputs, f"{name}_bn3")
     shortcut = inputs
     if downsample:
-        shortcut = convolution(inputs, EXPANSION * filters, 1, f"{name}.downsample.0", strides)
-        shortcut = batch_normalization(shortcut, f"{name}.downsample.1")
-    total = keras.layers.Add(name=f"{name}.add")([outputs, shortcut])
-    return relu(total, f"{name}.relu")
+        shortcut = convolution(inputs, EXPANSION * filters, 1, f"{name}_downsample_0", strides)
+        shortcut = batch_normalization(shortcut, f"{name}_downsample_1")
+    total = keras.layers.Add(name=f"{name}_add")([outputs, shortcut])
+    return relu(total, f"{name}_relu")

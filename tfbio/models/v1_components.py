@@ -1,7 +1,7 @@
 """The ResNet50s of Pogoncheff et al. 2023: one network, with components of primary visual cortex.
 
 Thirteen models differ in which components stand where; a table says which. Layer names are those of
-the originals' modules, so that their weight files fit by name.
+the originals' modules, `_` for `.`, so that their weight files fit by name.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _resnet50(
         filters[0],
         strides=1,
         spatial_convolution=partial(
-            _spatial_convolution, components, f"layer1.{blocks[0] - 1}", width, upstream_exact
+            _spatial_convolution, components, f"layer1_{blocks[0] - 1}", width, upstream_exact
         ),
         after_block=partial(_normalization, components.normalization, upstream_exact),
     )
@@ -162,7 +162,7 @@ def _spatial_convolution(
         alone = bool(components.dropout)
         if alone:
             inputs = keras.layers.SpatialDropout2D(
-                components.dropout, data_format="channels_last", name=f"{block}.conv2.0"
+                components.dropout, data_format="channels_last", name=f"{block}_conv2_0"
             )(inputs)
         return LocallyConnected2D(
             filters,
@@ -172,7 +172,7 @@ def _spatial_convolution(
             kernel_initializer=(
                 keras.initializers.RandomNormal(stddev=1.0) if upstream_exact else "he_normal"
             ),
-            name=f"{block}.conv2.1" if alone else f"{block}.conv2",
+            name=f"{block}_conv2_1" if alone else f"{block}_conv2",
         )(inputs)
     if components.center_surround is None or (
         components.center_surround == "but the last" and block == last_block
@@ -183,7 +183,7 @@ def _spatial_convolution(
         inputs,
         filters,
         3,
-        f"{block}.conv2.0" if whole_stage else f"{block}.conv2.conv",
+        f"{block}_conv2_0" if whole_stage else f"{block}_conv2_conv",
         strides,
         # The original made these three anew, after it had initialised the network.
         _torch_uniform() if whole_stage else None,
@@ -194,15 +194,15 @@ def _spatial_convolution(
         _CENTER_SURROUND_KERNEL,
         use_bias=False,
         upstream_exact=upstream_exact,
-        name=f"{block}.conv2.1" if whole_stage else f"{block}.conv2.dog",
+        name=f"{block}_conv2_1" if whole_stage else f"{block}_conv2_dog",
     )(outputs)
 
 
 def _normalization(kind: str | None, upstream_exact: bool, inputs: Any, block: str) -> Any:
     if kind == "gaussian":
-        return GaussianDivNorm(3, upstream_exact=upstream_exact, name=f"{block}.dn")(inputs)
+        return GaussianDivNorm(3, upstream_exact=upstream_exact, name=f"{block}_dn")(inputs)
     if kind == "tuned":
-        return TunedDivNorm(name=f"{block}.dn")(inputs)
+        return TunedDivNorm(name=f"{block}_dn")(inputs)
     return inputs
 
 

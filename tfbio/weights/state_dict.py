@@ -1,7 +1,8 @@
 """PyTorch's state dicts and our layers: names, layouts, and constants that stand in them.
 
-A layer carries the name of the original's module, so the name of a tensor is the layer's and a
-suffix that says what it is there. One function per kind of layer lists its tensors.
+A layer carries the name of the original's module, with `_` for `.`, which names of variables on
+Keras' PyTorch backend cannot have. A suffix says what a tensor is in its layer. One function per
+kind of layer lists its tensors.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def state_dict_targets(model: keras.Model) -> Targets:
     counters: set[str] = set()
     for layer in model.layers:
         for suffix, tensor in tensors_of(layer):
-            name = rename(f"{layer.name}.{suffix}")
+            name = rename(f"{layer.name.replace('_', '.')}.{suffix}")
             if isinstance(tensor, Target):
                 variables[name] = tensor
             elif isinstance(tensor, Constant):
