@@ -259,7 +259,8 @@ def test_files_of_keras_2s_locally_connected_layer_are_read(implementation):
         n = next(n for n, config in configs.items() if config["implementation"] == implementation)
         image, expected = cases[f"input_{n}"], cases[f"output_{n}"]
     layer = tfbio.layers.LocallyConnected2D.from_config(configs[n])
-    model = keras.Sequential([keras.Input(image.shape[1:]), layer])
+    inputs = keras.Input(image.shape[1:])
+    model = keras.Model(inputs, layer(inputs))
     report = tfbio.load_weights(model, GOLDEN / f"keras2_locally_connected_{n}.h5")
     assert len(report.loaded) == 2
     np.testing.assert_allclose(model(image), expected, rtol=1e-5, atol=1e-6)
