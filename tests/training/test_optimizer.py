@@ -23,6 +23,23 @@ def test_cosine_rises_from_above_zero_then_falls_to_zero():
     np.testing.assert_allclose(rates, [*rising, *falling], atol=1e-7)
 
 
+def test_weight_decay_and_momentum_go_where_they_belong():
+    sgd = make_optimizer("sgd", weight_decay=1e-5, momentum=0.5)
+    assert (sgd.l2, sgd.weight_decay, sgd.momentum) == (1e-5, None, 0.5)
+    assert (make_optimizer("sgd").l2, make_optimizer("sgd").momentum) == (0, 0.9)
+    assert make_optimizer("adamw", weight_decay=1e-5).weight_decay == 1e-5
+    assert make_optimizer("adamw").weight_decay == 0.004
+    assert make_optimizer("adam").weight_decay is None
+    with pytest.raises(InputError, match=r"no weight decay with adam, received .*: take adamw"):
+        make_optimizer("adam", weight_decay=0.1)
+    with pytest.raises(InputError, match=r"momentum with sgd only, received .* with adamw"):
+        make_optimizer("adamw", momentum=0.9)
+    for decay in (-1e-5, math.nan, math.inf):
+        for name in sorted(OPTIMIZERS):
+            with pytest.raises(InputError, match="a weight decay of 0 or more, received"):
+                make_optimizer(name, weight_decay=decay)
+
+
 def test_bad_values_are_named():
     with pytest.raises(UnknownNameError, match=r"Unknown optimizer 'adm'. Nearest: adam"):
         make_optimizer("adm")

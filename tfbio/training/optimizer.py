@@ -1,20 +1,24 @@
-"""Optimizers and learning rates, as functions of the step."""
+"""Optimizers by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from tfbio.errors import InputError, UnknownNameError
+from tfbio.training.learning_rate import make_learning_rate
+from tfbio.training.sgd import SGD
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
-    "sgd": lambda learning_rate: keras.optimizers.SGD(learning_rate, momentum=0.9),
+    "sgd": SGD,
 }
-SCHEDULES = ("constant", "cosine")
+# What each calls the weight decay of `make_optimizer`.
+_WEIGHT_DECAY = {"adamw": "weight_decay", "sgd": "l2"}
 
 
 def make_optimizer(
@@ -22,23 +26,30 @@ def make_optimizer(
     learning_rate: float = 1e-3,
     schedule: str = "cosine",
     total_steps: int = 1,
-    warmup_fraction: float = 0.05,
+    *,
+    weight_decay: float | None = None,
+    momentum: float | None = None,
+    **course: Any,
 ) -> keras.optimizers.Optimizer:
-    """An optimizer by name, with a learning rate that is constant or falls to zero.
+    """An optimizer by name, with a learning rate that is constant or falls.
 
     Args:
-        name: `adam`, `adamw` or `sgd` (momentum 0.9).
+        name: `adam`, `adamw`, or `sgd`, which is `tfbio.training.SGD`.
         learning_rate: the largest learning rate.
-        schedule: `constant`, or `cosine`: a linear rise, then half a cosine down to zero.
+        schedule: `constant`, `cosine` or `step`, see `make_learning_rate`.
         total_steps: number of steps of the whole training.
-        warmup_fraction: part of the steps that rises, for `cosine`.
+        weight_decay: for `sgd` an L2 penalty, in the gradient, 0 by default; for `adamw` decoupled,
+            Keras' 0.004 by default. `adam` has none.
+        momentum: for `sgd`, 0.9 by default.
+        **course: `warmup_fraction`, `milestones`, `decay_factor` and `steps_per_epoch` of
+            `make_learning_rate`.
 
     Returns:
         A Keras optimizer.
 
     Raises:
         UnknownNameError: there is no such optimizer or schedule.
-        InputError: the learning rate is not a positive number.
+        InputError: a number is out of range, or given to an optimizer or a schedule that has none.
 
     Example:
         >>> optimizer = make_optimizer("adam", 0.01, "cosine", total_steps=100)
@@ -47,18 +58,19 @@ def make_optimizer(
     """
     if name not in OPTIMIZERS:
         raise UnknownNameError("optimizer", name, OPTIMIZERS)
-    if schedule not in SCHEDULES:
-        raise UnknownNameError("schedule", schedule, SCHEDULES)
-    if not (learning_rate > 0 and math.isfinite(learning_rate)):
-        raise InputError(f"Expected a learning rate above 0, received {learning_rate}.")
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = learning_rate
-    if schedule == "cosine":
-        warmup = max(1, round(warmup_fraction * total_steps))
-        rate = keras.optimizers.schedules.CosineDecay(
-            # Not zero: the first step is a step too.
-            initial_learning_rate=learning_rate / (warmup + 1),
-            decay_steps=max(1, total_steps - warmup),
-            warmup_target=learning_rate,
-            warmup_steps=warmup,
-        )
-    return OPTIMIZERS[name](learning_rate=rate)
+    arguments: dict[str, Any] = {}
+    if weight_decay is not None:
+        if not (weight_decay >= 0 and math.isfinite(weight_decay)):
+            raise InputError(f"Expected a weight decay of 0 or more, received {weight_decay}.")
+        if name not in _WEIGHT_DECAY:
+            raise InputError(
+                f"Expected no weight decay with {name}, received {weight_decay}: take adamw for "
+                "decoupled weight decay, or sgd for an L2 penalty."
+            )
+        arguments[_WEIGHT_DECAY[name]] = weight_decay
+    if momentum is not None:
+        if name != "sgd":
+            raise InputError(f"Expected momentum with sgd only, received {momentum} with {name}.")
+        arguments["momentum"] = momentum
+    rate = make_learning_rate(learning_rate, schedule, total_steps=total_steps, **course)
+    return OPTIMIZERS[name](learning_rate=rate, **arguments)

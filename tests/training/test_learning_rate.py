@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfbio.errors import InputError
+from tfbio.training import make_learning_rate, make_optimizer
+
+
+def test_the_rate_falls_at_the_first_step_of_each_milestone():
+    rate = make_learning_rate(
+        0.1, "step", milestones=(2, 3), steps_per_epoch=7, total_steps=35, decay_factor=0.5
+    )
+    rates = np.array([float(rate(step)) for step in range(35)])
+    # Epochs 0 and 1, epoch 2, epochs 3 and 4: 7 steps each.
+    np.testing.assert_allclose(rates, [0.1] * 14 + [0.05] * 7 + [0.025] * 14, rtol=1e-6)
+
+
+def test_the_factor_is_a_tenth_and_milestones_may_lie_beyond_the_end():
+    rate = make_learning_rate(0.1, "step", milestones=[60], total_steps=10)
+    assert [float(rate(step)) for step in (59, 60)] == pytest.approx([0.1, 0.01])
+
+
+def test_the_optimizer_steps_with_the_rate_of_its_step():
+    optimizer = make_optimizer("sgd", 0.1, "step", milestones=[1], steps_per_epoch=2)
+    assert float(optimizer.learning_rate) == pytest.approx(0.1)
+    optimizer.iterations.assign(1)
+    assert float(optimizer.learning_rate) == pytest.approx(0.1)
+    optimizer.iterations.assign(2)
+    assert float(optimizer.learning_rate) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "Expected milestones with the schedule step, received none"),
+        ({"milestones": (80, 60)}, "each later than the one before, received 80, 60"),
+        ({"milestones": (60, 60)}, "each later than the one before, received 60, 60"),
+        ({"milestones": (0, 60)}, "milestones above 0, each later than .*, received 0, 60"),
+        ({"milestones": (60,), "decay_factor": 0.0}, "decay factor above 0 .*, received 0.0"),
+        ({"milestones": (60,), "decay_factor": 1.5}, "decay factor above 0 .*, received 1.5"),
+    ],
+)
+def test_bad_steps_are_named(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make_learning_rate(0.1, "step", **arguments)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_what_belongs_to_steps_is_refused_elsewhere(schedule):
+    with pytest.raises(InputError, match=f"Expected milestones with .*, received .* {schedule}"):
+        make_learning_rate(0.1, schedule, milestones=(60,))
+    with pytest.raises(
+        InputError, match=f"Expected a decay factor with .*, received .* {schedule}"
+    ):
+        make_learning_rate(0.1, schedule, decay_factor=0.1)

@@ -1,0 +1,94 @@
+"""The course of the learning rate, as a function of the step."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import keras
+
+from tfbio.errors import InputError, UnknownNameError
+
+SCHEDULES = ("constant", "cosine", "step")
+_DECAY_FACTOR = 0.1
+
+
+def make_learning_rate(
+    learning_rate: float,
+    schedule: str = "constant",
+    *,
+    total_steps: int = 1,
+    warmup_fraction: float = 0.05,
+    milestones: Sequence[int] = (),
+    decay_factor: float | None = None,
+    steps_per_epoch: int = 1,
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """A learning rate that stays, falls to zero, or falls in steps.
+
+    Args:
+        learning_rate: the largest learning rate.
+        schedule: `constant`; `cosine`, a linear rise, then half a cosine down to zero; or `step`,
+            multiplied by `decay_factor` at every milestone, as PyTorch's `MultiStepLR` does.
+        total_steps: number of steps of the whole training, for `cosine`.
+        warmup_fraction: part of the steps that rises, for `cosine`.
+        milestones: epochs, counted from 0, from whose first step on the rate is lower, for `step`.
+        decay_factor: above 0 and at most 1, for `step`; 0.1 by default.
+        steps_per_epoch: for `step`.
+
+    Returns:
+        The number itself, or a Keras schedule.
+
+    Raises:
+        UnknownNameError: there is no such schedule.
+        InputError: the learning rate, a milestone or the factor is out of range, or given to a
+            schedule that has none.
+
+    Example:
+        >>> rate = make_learning_rate(0.1, "step", milestones=(60, 80), steps_per_epoch=10)
+        >>> [round(float(rate(step)), 4) for step in (0, 599, 600, 799, 800)]
+        [0.1, 0.1, 0.01, 0.01, 0.001]
+    """
+    if schedule not in SCHEDULES:
+        raise UnknownNameError("schedule", schedule, SCHEDULES)
+    if not (learning_rate > 0 and math.isfinite(learning_rate)):
+        raise InputError(f"Expected a learning rate above 0, received {learning_rate}.")
+    if schedule == "step":
+        factor = _DECAY_FACTOR if decay_factor is None else decay_factor
+        _check_steps(milestones, factor)
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            # Keras lowers the rate after its boundary; the milestone's first step is to have it.
+            [milestone * steps_per_epoch - 1 for milestone in milestones],
+            [learning_rate * factor**count for count in range(len(milestones) + 1)],
+        )
+    if milestones or decay_factor is not None:
+        raise InputError(
+            f"Expected {'milestones' if milestones else 'a decay factor'} with the schedule step "
+            f"only, received the schedule {schedule}."
+        )
+    if schedule == "cosine":
+        warmup = max(1, round(warmup_fraction * total_steps))
+        return keras.optimizers.schedules.CosineDecay(
+            # Not zero: the first step is a step too.
+            initial_learning_rate=learning_rate / (warmup + 1),
+            decay_steps=max(1, total_steps - warmup),
+            warmup_target=learning_rate,
+            warmup_steps=warmup,
+        )
+    return learning_rate
+
+
+def _check_steps(milestones: Sequence[int], factor: float) -> None:
+    if not milestones:
+        raise InputError(
+            "Expected milestones with the schedule step, received none: give the epochs at which "
+            "the learning rate falls, such as 60,80."
+        )
+    increasing = all(one < other for one, other in itertools.pairwise(milestones))
+    if milestones[0] < 1 or not increasing:
+        raise InputError(
+            "Expected milestones above 0, each later than the one before, received "
+            f"{', '.join(map(str, milestones))}."
+        )
+    if not 0 < factor <= 1:
+        raise InputError(f"Expected a decay factor above 0 and at most 1, received {factor}.")

@@ -1,0 +1,93 @@
+"""Stochastic gradient descent with momentum, as PyTorch defines it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfbio.errors import InputError
+
+
+@keras.saving.register_keras_serializable(package="tfbio")
+class SGD(keras.optimizers.Optimizer):
+    """Gradient descent with momentum and an L2 penalty, in the order in which PyTorch does it.
+
+    Equation: g <- g + l2 * w; v <- momentum * v + g; w <- w - learning_rate * v, with v = 0 before
+    the first step. Every trainable variable is penalised, biases and scales of batch normalization
+    too.
+
+    Two things are otherwise in `keras.optimizers.SGD`. Its momentum holds steps, with the learning
+    rate inside, so that a lower rate takes effect over the following steps only; here it holds
+    gradients, and the rate takes effect at once. Its `weight_decay` is decoupled: it shrinks the
+    weights beside the momentum. The penalty here is part of the gradient and so of the momentum;
+    it is named `l2` to leave the base class' `weight_decay` alone.
+
+    Args:
+        learning_rate: a number, or a `keras.optimizers.schedules.LearningRateSchedule`.
+        momentum: from 0 to below 1; 0 keeps no momentum.
+        l2: what PyTorch calls `weight_decay`. Gradients have been summed over replicas, unscaled
+            and clipped before it is added.
+        name: name of the optimizer.
+        **kwargs: of `keras.optimizers.Optimizer`, other than `weight_decay`.
+
+    Raises:
+        InputError: momentum or l2 is out of range, or `weight_decay` is given.
+
+    Reference:
+        https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
+
+    Example:
+        >>> import numpy as np
+        >>> weight = keras.Variable(np.float32(1.0))
+        >>> optimizer = SGD(learning_rate=0.5, momentum=0.5)
+        >>> optimizer.apply([keras.ops.ones(())], [weight])
+        >>> optimizer.learning_rate = 0.1
+        >>> optimizer.apply([keras.ops.zeros(())], [weight])
+        >>> round(float(weight), 4)  # 1 - 0.5 * 1 - 0.1 * (0.5 * 1)
+        0.45
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.1,
+        momentum: float = 0.9,
+        l2: float = 0.0,
+        name: str = "sgd",
+        **kwargs: Any,
+    ):
+        if not 0 <= momentum < 1:
+            raise InputError(f"Expected a momentum from 0 to below 1, received {momentum}.")
+        if not (l2 >= 0 and math.isfinite(l2)):
+            raise InputError(f"Expected an L2 penalty of 0 or more, received {l2}.")
+        # A configuration holds it, as None.
+        if kwargs.get("weight_decay") is not None:
+            raise InputError(
+                f"Expected no weight_decay, received {kwargs['weight_decay']}: pass l2 for the "
+                "penalty of PyTorch, or take keras.optimizers.SGD for decoupled weight decay."
+            )
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.momentum = momentum
+        self.l2 = l2
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._momenta = self.add_optimizer_variables(variables, "momentum") if self.momentum else []
+
+    def update_step(self, gradient, variable, learning_rate):
+        step = ops.cast(gradient, variable.dtype)
+        if self.l2:
+            # Not `ops.cast(self.l2, ...)`, which rounds to single precision on the way.
+            step = step + self.l2 * variable
+        if self.momentum:
+            velocity = self._momenta[self._get_variable_index(variable)]
+            step = self.momentum * velocity + step
+            self.assign(velocity, step)
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
+
+    def get_config(self):
+        return {**super().get_config(), "momentum": self.momentum, "l2": self.l2}
