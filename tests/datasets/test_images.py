@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfbio.datasets.images import decode_image, resize_and_crop
+from tfbio.datasets.images import decode_image, resize, resize_and_crop
 
 HEIGHT, WIDTH = 37, 53
 
@@ -222,6 +222,56 @@ def test_a_crop_that_is_no_square_is_covered(shape, ratio):
     expected = scaled_by_pillow(image, *scaled)[top : top + size[0], left : left + size[1]]
     found = resize_and_crop(tf.constant(image), size, ratio)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+IMAGENET_SHAPES = [(256, 256), (300, 400), (375, 500), (500, 333), (100, 101)]
+
+
+@pytest.mark.parametrize("shape", IMAGENET_SHAPES, ids=str)
+def test_the_chain_256_224_64_is_torchvision_s(shape):
+    """`Resize(256)`, `CenterCrop(224)`, `Resize(64)`, antialiased, as the V1 components had it."""
+    image = noise(*shape)
+    found = resize_and_crop(tf.constant(image), (64, 64), 0.875, through=(224, 224))
+    cropped = as_torchvision_does(image, (224, 224), shorter=256)
+    np.testing.assert_allclose(found, scaled_by_pillow(cropped, 64, 64), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("shape", IMAGENET_SHAPES, ids=str)
+def test_the_chain_on_pillow_images_rounds_to_levels_between(shape):
+    """What the original computed: three bytes a pixel after each step. We keep the fractions."""
+    image = noise(*shape)
+    found = resize_and_crop(tf.constant(image), (64, 64), 0.875, through=(224, 224))
+    height, width = shape[:2]
+    short = min(shape)
+    size = (int(256 * width / short), int(256 * height / short))
+    picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+    left, top = (round((side - 224) / 2) for side in size)
+    picture = picture.crop((left, top, left + 224, top + 224))
+    picture = picture.resize((64, 64), Image.Resampling.BILINEAR)
+    difference = found.numpy() - np.asarray(picture)
+    assert np.abs(difference).max() < 1.5
+    assert np.abs(difference).mean() < 0.4
+    assert abs(difference.mean()) < 0.1
+
+
+def naively_scaled(image, height, width):
+    """Every output pixel as a mean of input pixels under a triangle as wide as a pixel of its."""
+    for axis, length in ((0, height), (1, width)):
+        scale = max(image.shape[axis] / length, 1.0)
+        centres = (np.arange(length) + 0.5) * image.shape[axis] / length
+        distances = np.abs(np.arange(image.shape[axis]) + 0.5 - centres[:, None]) / scale
+        weights = np.maximum(1 - distances, 0)
+        weights /= weights.sum(axis=1, keepdims=True)
+        image = np.moveaxis(np.tensordot(weights, image, axes=(1, axis)), 0, axis)
+    return image
+
+
+@pytest.mark.parametrize("size", [(64, 64), (9, 200), (224, 224), (33, 47)], ids=str)
+def test_resize_is_a_triangle_filter(size):
+    image = noise(120, 90)
+    found = resize(tf.constant(image), size)
+    assert found.dtype == tf.float32
+    np.testing.assert_allclose(found, naively_scaled(image, *size), atol=TOLERANCE)
 
 
 def test_the_right_size_is_left_alone():

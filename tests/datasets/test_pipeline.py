@@ -276,6 +276,58 @@ def test_the_crop_ratio_is_kept_in_training_and_evaluation(file_split):
     assert labels.tolist() == [by_bytes[image.tobytes()] % CLASSES for image in images]
 
 
+RESIZED = ("random_resized_crop", "flip")
+
+
+@pytest.mark.parametrize("through", [None, (24, 24)])
+def test_random_resized_crops_are_functions_of_seed_epoch_and_example(split, through):
+    def images(seed=5, epoch=1, start=0, batch_size=8):
+        batches = training(
+            split, batch_size, 16, seed=seed, augment=RESIZED, resize_through=through
+        )
+        return np.concatenate([images for images, _ in listed(batches.epoch(epoch, start))])
+
+    some = images()
+    assert some.shape == (48, 16, 16, 3)
+    np.testing.assert_array_equal(images(), some)
+    np.testing.assert_array_equal(images(start=4), some[32:])
+    np.testing.assert_array_equal(images(batch_size=16), some)
+    assert not (images(seed=6) == some).all(axis=(1, 2, 3)).any()
+    assert not (images(epoch=2) == some).all(axis=(1, 2, 3)).any()
+
+
+def test_the_window_is_brought_to_the_size_on_the_way_first(file_split):
+    """Every image is a window at 24 x 24, perhaps mirrored, that was scaled to 8 x 8."""
+    at_24 = training(file_split, COUNT, 24, seed=1, augment=RESIZED)
+    at_8 = training(file_split, COUNT, 8, seed=1, augment=RESIZED, resize_through=(24, 24))
+    ((larger, labels),) = listed(at_24.epoch(0))
+    ((smaller, same_labels),) = listed(at_8.epoch(0))
+    assert labels.tolist() == same_labels.tolist()
+    expected = tf.image.resize(larger, (8, 8), antialias=True)
+    np.testing.assert_allclose(smaller, expected, atol=1e-3)
+    # Which is not what scaling at once gives.
+    ((at_once, _),) = listed(training(file_split, COUNT, 8, seed=1, augment=RESIZED).epoch(0))
+    assert np.abs(at_once - smaller).max() > 1
+
+
+def test_a_crop_goes_through_the_size_too(file_split):
+    at_16 = training(file_split, COUNT, 16, seed=1, augment=AUGMENT)
+    at_8 = training(file_split, COUNT, 8, seed=1, augment=AUGMENT, resize_through=(16, 16))
+    ((larger, _),), ((smaller, _),) = listed(at_16.epoch(0)), listed(at_8.epoch(0))
+    expected = tf.image.resize(larger, (8, 8), antialias=True)
+    np.testing.assert_allclose(smaller, expected, atol=1e-3)
+
+
+def test_unaugmented_training_and_evaluation_go_through_the_same_sizes(file_split):
+    framing = {"crop_ratio": 0.875, "resize_through": (16, 16)}
+    ((images, _),) = listed(evaluation_batches(file_split, COUNT, (8, 8), **framing))
+    for image, pixels in zip(images, PICTURES, strict=True):
+        expected = resize_and_crop(tf.constant(pixels), (8, 8), 0.875, (16, 16))
+        np.testing.assert_array_equal(image, expected)
+    ((shuffled, _),) = listed(training(file_split, COUNT, 8, **framing).epoch(0))
+    assert {image.tobytes() for image in shuffled} == {image.tobytes() for image in images}
+
+
 # === Evaluation ===
 
 
@@ -346,6 +398,25 @@ def test_an_unknown_augmentation(split):
     message = "Unknown augmentation 'flop'. Nearest: flip, crop."
     with pytest.raises(UnknownNameError, match=f"^{re.escape(message)}$"):
         training(split, augment=("crop", "flop"))
+
+
+def test_two_kinds_of_crop(split):
+    message = "Expected the augmentation crop or random_resized_crop, received both: leave one out."
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        training(split, augment=("crop", "flip", "random_resized_crop"))
+
+
+@pytest.mark.parametrize("make", [training, lambda split, **a: evaluation_batches(
+    split, 8, (SIDE, SIDE), **a)], ids=["training", "evaluation"])  # fmt: skip
+def test_a_framing_out_of_range(make, split):
+    for ratio in (0.0, -1.0, 1.5, float("nan")):
+        with pytest.raises(InputError, match="a crop ratio above 0 and at most 1, received"):
+            make(split, crop_ratio=ratio)
+    message = (
+        "Expected to resize through at least the 18 x 18 pixels of the input, received 17 x 18."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        make(split, resize_through=(17, 18))
 
 
 def test_a_file_that_vanished_ends_the_epoch_loudly(tmp_path):

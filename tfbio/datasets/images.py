@@ -6,6 +6,8 @@ import math
 
 import tensorflow as tf
 
+from tfbio.errors import InputError
+
 
 def decode_image(contents: tf.Tensor) -> tf.Tensor:
     """Decode JPEG, PNG, GIF (the first frame) or BMP bytes into RGB.
@@ -38,7 +40,12 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
     return image
 
 
-def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float = 1.0) -> tf.Tensor:
+def resize_and_crop(
+    image: tf.Tensor,
+    size: tuple[int, int],
+    crop_ratio: float = 1.0,
+    through: tuple[int, int] | None = None,
+) -> tf.Tensor:
     """Scale an image to cover a size divided by the crop ratio, then crop its centre to the size.
 
     The scaling is bilinear and antialiased; the aspect ratio is kept, the longer side rounded
@@ -48,6 +55,8 @@ def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float =
         image: (H, W, C), any number type.
         size: (height, width) of the result, pixels.
         crop_ratio: 1 crops as little as possible; 0.875 is ImageNet's 256 to 224.
+        through: size to crop to instead; what was cropped is then scaled to `size`, as networks
+            for 64 x 64 are trained on ImageNet's 224 x 224.
 
     Returns:
         float32 tensor (height, width, C), in the units of the input.
@@ -57,6 +66,8 @@ def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float =
         >>> tuple(resize_and_crop(tf.zeros((40, 80, 3)), (16, 16)).shape)
         (16, 16, 3)
     """
+    if through is not None:
+        return resize(resize_and_crop(image, through, crop_ratio), size)
     source = tf.shape(image)[:2]
     covered = tf.constant([math.floor(side / crop_ratio) for side in size])
     # One side fits exactly; the other follows from the aspect ratio and is no shorter.
@@ -69,17 +80,61 @@ def resize_and_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float =
         return tf.cast(image[top : top + size[0], left : left + size[1]], tf.float32)
 
     def scale_and_cut() -> tf.Tensor:
-        # The op behind tf.image.resize, asked for the crop alone: a very long image scaled as a
-        # whole would fill the memory.
-        return tf.raw_ops.ScaleAndTranslate(
-            images=image[tf.newaxis],
-            size=size,
-            scale=tf.cast(scaled / source, tf.float32),
-            translation=-tf.cast(offset, tf.float32),
-            kernel_type="triangle",
-            antialias=True,
-        )[0]
+        # The crop alone is asked for: a very long image scaled as a whole would fill the memory.
+        return _scaled(image, size, scaled / source, -tf.cast(offset, tf.float32))
 
     # Images of the right size are common, and need no scaling.
     cropped = tf.cond(tf.reduce_all(scaled == source), cut, scale_and_cut)
     return tf.ensure_shape(cropped, (*size, image.shape[-1]))
+
+
+def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Scale an image to a size, whatever becomes of its aspect ratio; bilinear and antialiased.
+
+    Args:
+        image: (H, W, C), any number type.
+        size: (height, width) of the result, pixels.
+
+    Returns:
+        float32 tensor (height, width, C), in the units of the input.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> resize(tf.constant([[[0.0], [2.0]], [[4.0], [6.0]]]), (1, 1)).numpy().item()
+        3.0
+    """
+    return _scaled(image, size, tf.constant(size) / tf.shape(image)[:2], tf.zeros(2))
+
+
+def check_framing(
+    size: tuple[int, int], crop_ratio: float, through: tuple[int, int] | None
+) -> None:
+    """Refuse arguments that `resize_and_crop` cannot follow.
+
+    Raises:
+        InputError: the crop ratio is not above 0 and at most 1, or `through` is smaller than the
+            size.
+    """
+    if not 0 < crop_ratio <= 1:
+        raise InputError(
+            f"Expected a crop ratio above 0 and at most 1, received {crop_ratio}: 1 crops least."
+        )
+    if through is not None and (through[0] < size[0] or through[1] < size[1]):
+        raise InputError(
+            f"Expected to resize through at least the {size[0]} x {size[1]} pixels of the input, "
+            f"received {through[0]} x {through[1]}."
+        )
+
+
+def _scaled(
+    image: tf.Tensor, size: tuple[int, int], scale: tf.Tensor, translation: tf.Tensor
+) -> tf.Tensor:
+    """The op behind `tf.image.resize`, which can give a part of the scaled image."""
+    return tf.raw_ops.ScaleAndTranslate(
+        images=image[tf.newaxis],
+        size=size,
+        scale=tf.cast(scale, tf.float32),
+        translation=translation,
+        kernel_type="triangle",
+        antialias=True,
+    )[0]

@@ -12,23 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfbio.datasets.images import decode_image, resize_and_crop
+from tfbio.datasets.augmentation import AUGMENTATIONS
+from tfbio.datasets.images import check_framing, decode_image, resize, resize_and_crop
 from tfbio.datasets.source import Split
 from tfbio.errors import InputError, UnknownNameError
 
 # A random crop is taken from an image scaled to this much more than the crop.
 _CROP_MARGIN = 1.125
-
-
-def _random_crop(image: tf.Tensor, size: tuple[int, int], seed: tf.Tensor) -> tf.Tensor:
-    return tf.image.stateless_random_crop(image, (*size, 3), seed)
-
-
-def _random_flip(image: tf.Tensor, size: tuple[int, int], seed: tf.Tensor) -> tf.Tensor:
-    return tf.image.stateless_random_flip_left_right(image, seed)
-
-
-AUGMENTATIONS = {"crop": _random_crop, "flip": _random_flip}
 
 
 @dataclass(frozen=True)
@@ -41,11 +31,14 @@ class TrainingBatches:
             other examples fall into it every epoch.
         image_size: (height, width), pixels.
         seed: decides order and draws, with the epoch.
-        augment: `"crop"` (a random window, an eighth of leeway) and `"flip"` (left and right).
-        crop_ratio: of the model, see `resize_and_crop`.
+        augment: `"crop"` (a random window, an eighth of leeway) or `"random_resized_crop"` (a
+            window of random area and shape, of the whole image), and `"flip"` (left and right).
+        crop_ratio: of the model, see `resize_and_crop`; `"random_resized_crop"` has no use for it.
+        resize_through: size to crop to; the crop is then scaled to `image_size`.
 
     Raises:
-        InputError: the split has fewer examples than a batch.
+        InputError: the split has fewer examples than a batch, both kinds of crop are asked for,
+            or crop_ratio or resize_through is out of range.
         UnknownNameError: there is no such augmentation.
     """
 
@@ -55,11 +48,18 @@ class TrainingBatches:
     seed: int = 0
     augment: Sequence[str] = ()
     crop_ratio: float = 1.0
+    resize_through: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name in self.augment:
             if name not in AUGMENTATIONS:
                 raise UnknownNameError("augmentation", name, AUGMENTATIONS)
+        if {"crop", "random_resized_crop"} <= set(self.augment):
+            raise InputError(
+                "Expected the augmentation crop or random_resized_crop, received both: leave one "
+                "out."
+            )
+        check_framing(self.image_size, self.crop_ratio, self.resize_through)
         if self.split.size < self.batch_size:
             raise InputError(
                 f"Expected at least one batch of {self.batch_size} images in the split "
@@ -98,18 +98,23 @@ class TrainingBatches:
 
     def _augmented(self, example: dict[str, tf.Tensor], draw_seed: list[int]) -> tf.Tensor:
         image = _decoded(example["image"])
-        size = self.image_size
-        if "crop" in self.augment:
-            size = (round(size[0] * _CROP_MARGIN), round(size[1] * _CROP_MARGIN))
-        image = resize_and_crop(image, size, self.crop_ratio)
+        cropped = self.resize_through or self.image_size
+        if "random_resized_crop" not in self.augment:
+            margin = _CROP_MARGIN if "crop" in self.augment else 1.0
+            covered = (round(cropped[0] * margin), round(cropped[1] * margin))
+            image = resize_and_crop(image, covered, self.crop_ratio)
         seed = tf.random.fold_in(draw_seed, tf.cast(example["index"], tf.int32))
         for draw, name in enumerate(self.augment):
-            image = AUGMENTATIONS[name](image, self.image_size, tf.random.fold_in(seed, draw))
-        return image
+            image = AUGMENTATIONS[name](image, cropped, tf.random.fold_in(seed, draw))
+        return image if self.resize_through is None else resize(image, self.image_size)
 
 
 def evaluation_batches(
-    split: Split, batch_size: int, image_size: tuple[int, int], crop_ratio: float = 1.0
+    split: Split,
+    batch_size: int,
+    image_size: tuple[int, int],
+    crop_ratio: float = 1.0,
+    resize_through: tuple[int, int] | None = None,
 ) -> tf.data.Dataset:
     """Every example of a split once, in stored order, unaugmented.
 
@@ -118,14 +123,19 @@ def evaluation_batches(
         batch_size: examples a batch; the last one may be smaller.
         image_size: (height, width), pixels.
         crop_ratio: of the model, see `resize_and_crop`.
+        resize_through: size to crop to; the crop is then scaled to `image_size`.
 
     Returns:
         (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,).
+
+    Raises:
+        InputError: crop_ratio or resize_through is out of range.
     """
+    check_framing(image_size, crop_ratio, resize_through)
 
     def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image = resize_and_crop(_decoded(example["image"]), image_size, crop_ratio)
-        return image, example["label"]
+        image = _decoded(example["image"])
+        return resize_and_crop(image, image_size, crop_ratio, resize_through), example["label"]
 
     batches = (
         split.examples()
