@@ -55,7 +55,10 @@ def _main(values: flags.FlagValues) -> None:
     _check_classes(trained, source)
     split = source.split(values.split) if values.split else source.held_out
     image_size = _image_size(trained.model, values.image_size, trained.info.input_shape[:2])
-    batches = evaluation_batches(split, values.batch_size, image_size, trained.info.crop_ratio)
+    framing = trained.framing
+    batches = evaluation_batches(
+        split, values.batch_size, image_size, framing.crop_ratio, framing.resize_through
+    )
     print(
         f"{trained.description} at {image_size[0]} x {image_size[1]} on {label}, {split.name} "
         f"split, {split.size:,} images"
@@ -73,6 +76,8 @@ def _main(values: flags.FlagValues) -> None:
         "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
         "split": split.name,
         "image_size": list(image_size),
+        "crop_ratio": framing.crop_ratio,
+        "resize_through": framing.resize_through,
     }
     try:
         write_results(table, folder, facts)

@@ -36,7 +36,8 @@ def _main(values: flags.FlagValues) -> None:
         values.output,
         name=values.name,
         labels=labels,
-        crop_ratio=trained.info.crop_ratio,
+        crop_ratio=trained.framing.crop_ratio,
+        resize_through=trained.framing.resize_through,
         version=values.version,
     )
     print(f"{trained.description} exported to {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,15 +12,18 @@ import numpy as np
 from absl import flags
 
 from tfbio.cli.command import run_command
+from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.cli.models import define_model_flags, model_arguments
+from tfbio.cli.optimization import chosen_optimizer, define_optimizer_flags
 from tfbio.datasets.catalog import EMBEDDED, canonical_name, load_dataset
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.source import DataSource
+from tfbio.errors import InputError
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
 from tfbio.evaluation.report import format_table
 from tfbio.models.registry import ModelInfo, create_model, model_info
+from tfbio.training.fine_tuning import train_classifier_only
 from tfbio.training.loop import merit, train
-from tfbio.training.optimizer import OPTIMIZERS, SCHEDULES, make_optimizer
 from tfbio.training.provenance import peak_memory, provenance
 from tfbio.training.run_directory import RunDirectory, open_run
 from tfbio.training.strategy import (
@@ -30,6 +34,7 @@ from tfbio.training.strategy import (
     strategy_scope,
 )
 
+_MODES = ("train", "finetune")
 _POLICIES = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 # Flags that say where things are or how far to go, not what is trained.
 _NOT_SETTINGS = (
@@ -57,13 +62,18 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "max_bad_images", 0, "Go on without this many unreadable images.", lower_bound=0, **at
     )
-    flags.DEFINE_list("augment", None, "crop, flip, both, or none. Default: the data set's.", **at)
+    flags.DEFINE_list(
+        "augment", None,
+        "crop or random_resized_crop, flip, or none. Default: the data set's.", **at,
+    )  # fmt: skip
+    define_framing_flags(values)
     flags.DEFINE_string("weights", None, "Weights to start from.", **at)
+    flags.DEFINE_enum(
+        "mode", "train", list(_MODES), "finetune trains the classifier of --weights only.", **at
+    )
     flags.DEFINE_integer("epochs", 8, "Passes over the training images.", lower_bound=1, **at)
     flags.DEFINE_integer("batch_size", 32, "Images a step, over all devices.", lower_bound=1, **at)
-    flags.DEFINE_enum("optimizer", "adam", list(OPTIMIZERS), "Optimizer.", **at)
-    flags.DEFINE_float("learning_rate", 3e-3, "The largest learning rate.", **at)
-    flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Course of the learning rate.", **at)
+    define_optimizer_flags(values)
     flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Keras' dtype policy.", **at)
     flags.DEFINE_integer(
         "seed", 0, "Decides weights, order and draws.", lower_bound=0, upper_bound=2**32 - 1, **at
@@ -79,6 +89,8 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 def _main(values: flags.FlagValues) -> None:
     info = model_info(values.model)
+    if values.mode == "finetune" and values.weights is None:
+        raise InputError("Expected weights to start from with --mode=finetune: pass --weights.")
     _choose_size(values, info)
     arguments = model_arguments(values)
     strategy = choose_strategy(values.strategy, values.devices)
@@ -91,25 +103,25 @@ def _main(values: flags.FlagValues) -> None:
     for note in source.notes:
         print(note)
     image_size = arguments.get("input_shape", info.input_shape)[:2]
+    framing = chosen_framing(values, info)
     batches = TrainingBatches(
         source.split("train"), values.batch_size, image_size, values.seed,
-        _augmentation(values, source), info.crop_ratio,
+        _augmentation(values, source), framing.crop_ratio, framing.resize_through,
     )  # fmt: skip
     with strategy_scope(strategy):
         model = create_model(
             info.name, classes=len(source.class_names), weights=values.weights, **arguments
         )
-        optimizer = make_optimizer(
-            values.optimizer, values.learning_rate, values.schedule,
-            values.epochs * batches.steps_per_epoch,
-        )  # fmt: skip
+        if values.mode == "finetune":
+            train_classifier_only(model)
+        optimizer = chosen_optimizer(values, batches.steps_per_epoch)
     run, resumed = open_run(
         values.runs_dir, f"{info.name}-{source.file_name}", _settings(values), source.class_names
     )
     _describe(model, image_size, batches, source, run, resumed, replicas(strategy))
 
     began = time.perf_counter()
-    validation = _HeldOut(source, "validation", values.batch_size, image_size, info, model)
+    validation = _HeldOut(source, "validation", values.batch_size, image_size, framing, model)
     history = train(
         model, batches, values.epochs, optimizer, run, validation.figures, strategy,
         values.checkpoint_steps, values.max_steps,
@@ -119,11 +131,11 @@ def _main(values: flags.FlagValues) -> None:
         print(f"Stopped after --max_steps={values.max_steps}; {peak_memory():.1f} GiB at most.")
         return
     best = keras.saving.load_model(run.model, compile=False)
-    held_out = source.held_out
-    table = _HeldOut(source, held_out.name, values.batch_size, image_size, info, best).table()
-    print(f"\nBest model on {source.name}, {held_out.name} split, {table.images:,} images:")
+    split = source.held_out.name
+    table = _HeldOut(source, split, values.batch_size, image_size, framing, best).table()
+    print(f"\nBest model on {source.name}, {split} split, {table.images:,} images:")
     print(format_table(table))
-    run.write_summary(_summary(values, model, history, table, held_out.name, seconds))
+    run.write_summary(_summary(values, model, history, table, split, seconds))
     print(f"\n{run.path}: model.keras, learning_curve.png, summary.json ({seconds:.0f} s)")
 
 
@@ -161,11 +173,13 @@ class _HeldOut:
         split: str,
         batch_size: int,
         image_size: tuple[int, int],
-        info: ModelInfo,
+        framing: Framing,
         model: keras.Model,
     ):
         self._split = source.split(split)
-        self._batches = evaluation_batches(self._split, batch_size, image_size, info.crop_ratio)
+        self._batches = evaluation_batches(
+            self._split, batch_size, image_size, framing.crop_ratio, framing.resize_through
+        )
         self._measure = AccuracyOverTime(model)
 
     def table(self) -> AccuracyTable:
@@ -206,7 +220,8 @@ def _describe(
 ) -> None:
     print(
         f"{model.name} at {image_size[0]} x {image_size[1]}, {model.count_params():,} parameters, "
-        f"{len(source.class_names)} classes, {devices} device{'s' if devices > 1 else ''}\n"
+        f"{_trained(model):,} of them trained; {len(source.class_names)} classes, {devices} "
+        f"device{'s' if devices > 1 else ''}\n"
         f"{source.name}: {batches.split.size:,} training images, "
         f"{source.split('validation').size:,} for validation; {batches.steps_per_epoch} steps of "
         f"{batches.batch_size} an epoch, augmented by {' and '.join(batches.augment) or 'nothing'}"
@@ -219,6 +234,10 @@ def _describe(
         )
     else:
         print(f"{'Starting again in' if resumed else 'Writing to'} {run.path}.")
+
+
+def _trained(model: keras.Model) -> int:
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def _summary(

@@ -9,6 +9,7 @@ import keras
 from absl import flags
 
 from tfbio.cli.command import given
+from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.cli.models import MODEL_FLAGS, model_arguments
 from tfbio.datasets.catalog import canonical_name
 from tfbio.errors import InputError
@@ -25,6 +26,7 @@ class TrainedModel:
         info: its registry entry.
         description: where the weights are from.
         folder: where results about it belong.
+        framing: how images are brought to its size.
         class_names: empty if not known.
         dataset: what it was trained on, None if not known.
         data_dir: where that lay.
@@ -34,6 +36,7 @@ class TrainedModel:
     info: ModelInfo
     description: str
     folder: Path
+    framing: Framing
     class_names: tuple[str, ...] = ()
     dataset: str | None = None
     data_dir: str | None = None
@@ -46,6 +49,7 @@ def define_trained_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.", flag_values=values)
     flags.DEFINE_string("weights", None, "Weights file, together with --model.", flag_values=values)
+    define_framing_flags(values)
 
 
 def find_trained(values: flags.FlagValues) -> TrainedModel:
@@ -69,16 +73,18 @@ def find_trained(values: flags.FlagValues) -> TrainedModel:
             f"Expected {ignored} with --model and --weights only: a run has the "
             "model that it trained."
         )
-    return _from_run(newest_run(values.runs_dir) if values.run is None else _run(values.run))
+    run = newest_run(values.runs_dir) if values.run is None else _run(values.run)
+    return _from_run(values, run)
 
 
 def _from_weights(values: flags.FlagValues) -> TrainedModel:
     info = model_info(values.model)
     description = f"{info.name} with {values.weights}"
     folder = Path(values.runs_dir) / info.name
+    framing = chosen_framing(values, info)
     if Path(values.weights).suffix != ".keras":
         model = create_model(info.name, weights=values.weights, **model_arguments(values))
-        return TrainedModel(model, info, description, folder)
+        return TrainedModel(model, info, description, folder, framing)
     # The file holds the architecture too: nothing is left to be said by flags.
     said = _shape_flags(values)
     if said:
@@ -91,7 +97,7 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
             f"Expected {values.weights} to hold {info.name}, received {model.name}: pass "
             f"--model={model.name}."
         )
-    return TrainedModel(model, info, description, folder)
+    return TrainedModel(model, info, description, folder, framing)
 
 
 def _shape_flags(values: flags.FlagValues) -> str:
@@ -116,7 +122,7 @@ def _run(path: str) -> RunDirectory:
     return run
 
 
-def _from_run(run: RunDirectory) -> TrainedModel:
+def _from_run(values: flags.FlagValues, run: RunDirectory) -> TrainedModel:
     try:
         settings = run.settings()
         class_names = tuple(run.class_names())
@@ -128,6 +134,7 @@ def _from_run(run: RunDirectory) -> TrainedModel:
         ) from error
     description = str(run.path) if run.finished else f"{run.path} (its training is not finished)"
     return TrainedModel(
-        _read_keras(run.model), info, description, run.path, class_names,
+        _read_keras(run.model), info, description, run.path,
+        chosen_framing(values, info, settings), class_names,
         canonical_name(settings.get("dataset", "shapes")), settings.get("data_dir"),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfbio.datasets.images import decode_image, resize_and_crop
+from tfbio.datasets.images import check_framing, decode_image, resize_and_crop
 from tfbio.errors import InputError
 from tfbio.export.labels import check_labels
 from tfbio.export.versions import free_version, publish, staging_folder
@@ -28,6 +28,7 @@ def export_saved_model(
     labels: Sequence[str] | None = None,
     crop_ratio: float = 1.0,
     version: int | None = None,
+    resize_through: tuple[int, int] | None = None,
 ) -> Path:
     """Write a model to `<output_dir>/<name>/<version>/`, as TensorFlow Serving loads it.
 
@@ -61,6 +62,7 @@ def export_saved_model(
         crop_ratio: of `serving_bytes`, see `tfbio.datasets.images.resize_and_crop`; the registry
             knows each model's.
         version: a positive integer; by default one more than the highest there, or 1.
+        resize_through: of `serving_bytes`, see `tfbio.datasets.images.resize_and_crop`.
 
     Returns:
         The path of the version's folder.
@@ -84,10 +86,7 @@ def export_saved_model(
     if labels is None:
         labels = [str(index) for index in range(classes)]
     check_labels(labels, classes)
-    if not 0 < crop_ratio <= 1:
-        raise InputError(
-            f"Expected a crop ratio above 0 and at most 1, received {crop_ratio}: 1 crops least."
-        )
+    check_framing((height or 1, width or 1), crop_ratio, resize_through)
     folder = Path(output_dir) / _folder_name(model.name if name is None else name)
     version = free_version(folder, version)
     with staging_folder(folder) as staging, tempfile.TemporaryDirectory() as sources:
@@ -95,7 +94,8 @@ def export_saved_model(
         # name unique: two versions loaded into one process must not share their labels.
         labels_file = Path(sources, LABELS_FILE)
         labels_file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-        archive = _archive(model, _label_table(labels_file, classes), (height, width), crop_ratio)
+        labels_by_number = _label_table(labels_file, classes)
+        archive = _archive(model, labels_by_number, (height, width), crop_ratio, resize_through)
         with _quiet_tensorflow():
             archive.write_out(staging / "saved_model", verbose=False)
         publish(staging / "saved_model", folder / str(version))
@@ -110,6 +110,7 @@ def _archive(
     label_table: tf.lookup.StaticHashTable,
     size: tuple[int | None, int | None],
     crop_ratio: float,
+    resize_through: tuple[int, int] | None,
 ) -> keras.export.ExportArchive:
     gives_logits = model.layers[-1].activation is keras.activations.linear
 
@@ -147,7 +148,7 @@ def _archive(
     image_size = (height, width)
 
     def prepare(contents: tf.Tensor) -> tf.Tensor:
-        return resize_and_crop(decode_image(contents), image_size, crop_ratio)
+        return resize_and_crop(decode_image(contents), image_size, crop_ratio, resize_through)
 
     def predict_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         prepared = tf.TensorSpec((*image_size, 3), tf.float32)

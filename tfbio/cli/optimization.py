@@ -1,0 +1,57 @@
+"""Flags that choose the optimizer and the course of its learning rate."""
+
+from __future__ import annotations
+
+import keras
+from absl import flags
+
+from tfbio.cli.command import given
+from tfbio.errors import InputError
+from tfbio.training.learning_rate import SCHEDULES
+from tfbio.training.optimizer import OPTIMIZERS, make_optimizer
+
+
+def define_optimizer_flags(values: flags.FlagValues) -> None:
+    """Flags of the optimizer and the learning rate."""
+    at = {"flag_values": values}
+    flags.DEFINE_enum("optimizer", "adam", list(OPTIMIZERS), "Optimizer.", **at)
+    flags.DEFINE_float("momentum", None, "Of sgd. Default: 0.9.", **at)
+    flags.DEFINE_float(
+        "weight_decay", None, "L2 penalty with sgd, decoupled with adamw. Default: 0 and 0.004.",
+        **at,
+    )  # fmt: skip
+    flags.DEFINE_float("learning_rate", 3e-3, "The largest learning rate.", **at)
+    flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Course of the learning rate.", **at)
+    flags.DEFINE_list(
+        "milestones", None, "Epochs after which --schedule=step lowers the rate: 60,80.", **at
+    )
+    flags.DEFINE_float(
+        "decay_factor", None, "What the rate is multiplied by at a milestone. Default: 0.1.", **at
+    )
+
+
+def chosen_optimizer(values: flags.FlagValues, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The optimizer that the flags describe.
+
+    Raises:
+        InputError: a value is out of range, or does not go with another.
+    """
+    return make_optimizer(
+        values.optimizer,
+        values.learning_rate,
+        values.schedule,
+        values.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        milestones=_milestones(values),
+        **given(values, ("weight_decay", "momentum", "decay_factor")),
+    )
+
+
+def _milestones(values: flags.FlagValues) -> list[int]:
+    try:
+        return [int(epoch) for epoch in values.milestones or ()]
+    except ValueError:
+        raise InputError(
+            "Expected milestones that are whole numbers of epochs, such as 60,80, received "
+            f"{','.join(values.milestones)}."
+        ) from None
