@@ -72,9 +72,11 @@ def test_the_digits_are_learnt_exported_and_read_from_their_png_bytes(tmp_path):
     assert _run(["-c", predict], tmp_path).strip() == printed.strip()
 
 
-def test_the_python_example_prints_what_it_says(tmp_path):
-    (_, example), (_, printed) = _section("In Python")
-    assert _run(["-c", example], tmp_path).strip() == printed.strip()
+def test_the_python_examples_print_what_they_say(tmp_path):
+    blocks = [block for _, block in _section("In Python")]
+    assert len(blocks) == 6
+    for example, printed in zip(blocks[::2], blocks[1::2], strict=True):
+        assert _run(["-c", example], tmp_path).strip() == printed.strip()
 
 
 @pytest.mark.slow
