@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,8 @@ def check_layer(
     expected = keras.ops.convert_to_numpy(layer(inputs))
 
     # The configuration alone rebuilds the layer; with the weights it computes the same.
+    arguments = set(inspect.signature(type(layer).__init__).parameters) - {"self", "kwargs"}
+    assert arguments <= set(layer.get_config())
     copy = type(layer).from_config(layer.get_config())
     copy.build(inputs.shape)
     copy.set_weights(layer.get_weights())

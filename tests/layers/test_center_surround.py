@@ -31,4 +31,21 @@ def test_too_few_channels_are_refused():
 @pytest.mark.parametrize("arguments", [{"strides": 2}, {"padding": "valid"}, {"padding": 1}])
 def test_filters_that_change_the_size_are_refused(arguments):
     with pytest.raises(ValueError, match=r"keep the image's size.*strides 1 and padding 'same'"):
-        CenterSurround(2, 5, **arguments)(np.zeros((1, 8, 8, 3)))
+        CenterSurround(2, 5, **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"padding": 2}, {"padding": "same"}])
+def test_paddings_that_keep_the_size_are_the_same(arguments):
+    image = np.random.default_rng(0).standard_normal((1, 6, 7, 3))
+    layer = CenterSurround(2, 5, dtype="float64", **arguments)
+    other = CenterSurround(2, 5, dtype="float64")
+    other.build(image.shape)
+    layer.build(image.shape)
+    other.set_weights(layer.get_weights())
+    np.testing.assert_allclose(layer(image), other(image), rtol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [0, 2.5, None])
+def test_a_strange_number_of_channels_is_refused(channels):
+    with pytest.raises(ValueError, match="Expected `channels` to be an int of 1 or more"):
+        CenterSurround(channels, 3)

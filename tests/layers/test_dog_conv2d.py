@@ -127,7 +127,13 @@ def test_zero_gains_have_finite_gradients():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kernel_size": 4}, "an odd `kernel_size`, so that the kernel has a centre, received 4"),
+        (
+            {"kernel_size": 4},
+            "`kernel_size` to be one odd int, so that the kernel has a centre, rec",
+        ),
+        ({"kernel_size": (5, 5)}, r"`kernel_size` to be one odd int, .* received \(5, 5\)"),
+        ({"filters": 0}, "`filters` to be an int of 1 or more, received 0"),
+        ({"filters": "4"}, "`filters` to be an int of 1 or more, received '4'"),
         ({"padding": "full"}, "Expected `padding` to be 'valid', 'same', or the number of zeros"),
         ({"strides": 0}, "Expected `strides` to be an int or two ints of 1 or more, received 0"),
         ({"groups": 3}, "`filters` to be a multiple of `groups`, received 4 filters in 3 groups"),
@@ -136,6 +142,27 @@ def test_zero_gains_have_finite_gradients():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         DoGConv2D(**{"filters": 4, "kernel_size": 3, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((8, 8, 2), r"expected ndim=4, found ndim=3"),
+        ((1, 5, 5, 2), r"no smaller than the window of '\w+', 9 x 9 pixels; received \(5, 5\)"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(shape, message):
+    with pytest.raises(ValueError, match=message):
+        DoGConv2D(4, 9)(np.ones(shape))
+
+
+def test_inputs_of_unknown_or_other_channels_are_refused():
+    with pytest.raises(ValueError, match="inputs of a known number of channels, received"):
+        DoGConv2D(4, 3)(keras.Input((8, 8, None)))
+    layer = DoGConv2D(4, 3)
+    layer(np.zeros((1, 8, 8, 2)))
+    with pytest.raises(ValueError, match="expected axis -1 of input shape to have value 2"):
+        layer(np.zeros((1, 8, 8, 3)))
 
 
 def test_channels_that_do_not_divide_into_groups_are_refused():

@@ -70,7 +70,7 @@ def test_passes_the_checks_of_every_layer(exact, tmp_path):
 
 
 def test_an_even_pool_is_refused():
-    with pytest.raises(ValueError, match="an odd `kernel_size`, so that the pool has a centre"):
+    with pytest.raises(ValueError, match="to be one odd int, so that the pool has a centre"):
         GaussianDivNorm(4)
 
 

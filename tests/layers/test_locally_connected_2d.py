@@ -116,6 +116,21 @@ def test_equal_weights_everywhere_make_a_convolution(kernel_size, strides, paddi
     assert relative_error(layer(image), convolution(image)) < 1e-10
 
 
+def test_same_padding_with_a_stride_lies_where_keras_2_put_it():
+    """Not where Conv2D puts it: Keras 2's weights depend on it, as its own files show above."""
+    image = np.arange(8.0)[None, None, :, None] * np.ones((1, 8, 1, 1))
+    layer = LocallyConnected2D(1, 3, 2, "same", use_bias=False, dtype="float64")
+    layer.build(image.shape)
+    middle = np.zeros((9, 1))
+    middle[4] = 1
+    layer.kernel.assign(np.broadcast_to(middle, layer.kernel.shape))
+    np.testing.assert_array_equal(np.asarray(layer(image))[0, 0, :, 0], [0, 2, 4, 6])
+    convolution = keras.layers.Conv2D(1, 3, 2, "same", use_bias=False, dtype="float64")
+    convolution.build(image.shape)
+    convolution.kernel.assign(middle.reshape(3, 3, 1, 1))
+    np.testing.assert_array_equal(np.asarray(convolution(image))[0, 0, :, 0], [1, 3, 5, 7])
+
+
 def test_activation_regularizers_and_constraints_are_applied():
     layer = LocallyConnected2D(
         2, 2, activation="relu", kernel_regularizer="l2", bias_regularizer="l2",
@@ -307,7 +322,7 @@ def test_calls_at_another_size_are_refused():
 
 
 def test_windows_larger_than_the_padded_input_are_refused():
-    message = r"no smaller than the window of 'local', \(5, 5\) pixels; received \(8, 2\)"
+    message = r"no smaller than the window of 'local', 5 x 5 pixels; received \(8, 2\)"
     for padding in ("valid", 1):
         with pytest.raises(ValueError, match=message):
             LocallyConnected2D(2, 5, padding=padding, name="local")(np.zeros((1, 8, 2, 1)))

@@ -223,7 +223,7 @@ def test_the_matrix_is_made_anew_from_a_saved_model(tmp_path):
     reloaded = keras.saving.load_model(tmp_path / "model.keras").get_layer("polar")
     assert reloaded.weights == []
     assert reloaded.get_config() == layer.get_config()
-    np.testing.assert_array_equal(reloaded._matrix, layer._matrix)
+    np.testing.assert_array_equal(reloaded._factors, layer._factors)
 
 
 def test_built_inside_a_graph_it_works_outside():
@@ -299,13 +299,30 @@ def test_a_map_of_rings_alone_needs_no_angles():
 def test_rings_outside_the_image_are_refused(interpolation):
     layer = PolarTransform(4, [0, 5, 6, 9], interpolation=interpolation)
     message = (
-        "Polar bins outside the image: .*from 6 to 9 pixels holds none of an image of 8 x 8, "
-        r"whose farthest pixel is 5\.66 from the centre: give"
+        "every ring to hold a pixel, received one from 6 to 9 pixels, which holds none of an image "
+        r"of 8 x 8, whose farthest pixel is 5\.66 from the centre: give"
     )
     with pytest.raises(InputError, match=message):
         layer(np.zeros((1, 8, 8, 3)))
-    with pytest.raises(InputError, match=r"from 0\.2 to 0\.9 pixels holds none"):
-        pooling_masks(8, 8, [0, 0.2, 0.9, 4], interpolation=interpolation)
+
+
+def test_a_ring_without_pixels_cannot_be_filled_and_is_0_where_it_is_not():
+    radii = [0, 0.2, 0.9, 4]
+    for interpolation in ("linear", "nearest"):
+        with pytest.raises(InputError, match=r"one from 0\.2 to 0\.9 pixels, which holds none"):
+            pooling_masks(8, 8, radii, interpolation=interpolation)
+    layer = PolarTransform(None, radii, interpolation=None)
+    assert not np.any(layer(np.ones((1, 8, 8, 1)))[:, 1])
+
+
+def test_a_large_map_is_kept_in_two_factors():
+    """Their product, for 112 x 112 responses of a stem, would hold 39 million numbers."""
+    layer = PolarTransform(56, [3.5 * edge for edge in MODEL_RADII])
+    layer.build((None, 112, 112, 1))
+    assert [factor.shape for factor in layer._factors] == [(540, 112 * 112), (56 * 56, 540)]
+    small = PolarTransform(16, MODEL_RADII)
+    small.build((None, 32, 32, 1))
+    assert [factor.shape for factor in small._factors] == [(256, 1024)]
 
 
 def test_a_bin_of_more_pixels_than_float16_counts_is_refused():

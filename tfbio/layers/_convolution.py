@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from keras import ops
@@ -25,11 +27,53 @@ def pair(value: int | tuple[int, int], name: str, smallest: int = 1) -> Pair:
         (3, 3)
     """
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or not all(isinstance(each, int) and each >= smallest for each in both):
+    if len(both) != 2 or not all(isinstance(each, Integral) and each >= smallest for each in both):
         raise ValueError(
             f"Expected `{name}` to be an int or two ints of {smallest} or more, received {value!r}."
         )
-    return both
+    return int(both[0]), int(both[1])
+
+
+def count(value: Any, name: str) -> int:
+    """An int of 1 or more.
+
+    Args:
+        value: what the user gave.
+        name: the argument's name, for the error.
+
+    Raises:
+        ValueError: it is something else.
+
+    Example:
+        >>> count(4, "filters")
+        4
+    """
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"Expected `{name}` to be an int of 1 or more, received {value!r}.")
+    return int(value)
+
+
+def odd(value: Any, name: str, what: str) -> int:
+    """An odd int of 1 or more.
+
+    Args:
+        value: what the user gave.
+        name: the argument's name, for the error.
+        what: what has a centre only if its side is odd.
+
+    Raises:
+        ValueError: it is something else.
+
+    Example:
+        >>> odd(5, "kernel_size", "kernel")
+        5
+    """
+    if not isinstance(value, Integral) or value < 1 or value % 2 == 0:
+        raise ValueError(
+            f"Expected `{name}` to be one odd int, so that the {what} has a centre, received "
+            f"{value!r}."
+        )
+    return int(value)
 
 
 def check_padding(padding: str | int | tuple[int, int]) -> str | Pair:
@@ -89,6 +133,61 @@ def output_length(size: int | None, window: int, stride: int, padding: str | int
         return -(-size // stride)
     before, after = zeros_around(size, window, stride, padding)
     return (size + before + after - window) // stride + 1
+
+
+def output_sizes(
+    inputs_shape: Sequence[int | None],
+    window: Pair,
+    strides: Pair,
+    padding: str | Pair,
+    layer: str,
+) -> tuple[int | None, int | None]:
+    """Numbers of windows down and across, None where the input's size is not known.
+
+    Args:
+        inputs_shape: (N, H, W, C).
+        window: height and width of the kernel, dilated.
+        strides: of the windows.
+        padding: of `check_padding`.
+        layer: name of the layer, for the error.
+
+    Raises:
+        ValueError: the input is smaller than the window.
+
+    Example:
+        >>> output_sizes((None, 8, None, 3), (3, 3), (2, 2), (1, 1), "conv")
+        (4, None)
+    """
+    rows, columns = (
+        output_length(*axis)
+        for axis in zip(inputs_shape[1:3], window, strides, per_axis(padding), strict=True)
+    )
+    if any(number is not None and number < 1 for number in (rows, columns)):
+        raise ValueError(
+            f"Expected inputs no smaller than the window of {layer!r}, {window[0]} x {window[1]} "
+            f"pixels; received {tuple(inputs_shape[1:3])} with padding {padding!r}. Take larger "
+            "inputs, a smaller `kernel_size` or more `padding`."
+        )
+    return rows, columns
+
+
+def known_channels(inputs_shape: Sequence[int | None]) -> int:
+    """The number of channels of inputs (N, H, W, C).
+
+    Raises:
+        ValueError: it is not known.
+
+    Example:
+        >>> known_channels((None, None, None, 3))
+        3
+    """
+    channels = inputs_shape[-1]
+    if channels is None:
+        raise ValueError(
+            f"Expected inputs of a known number of channels, received {tuple(inputs_shape)}: "
+            "give it in the shape of the input."
+        )
+    return channels
 
 
 def per_axis(padding: str | Pair) -> tuple[str | int, str | int]:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfbio.layers._convolution import count, known_channels
 from tfbio.layers.dog_conv2d import DoGConv2D
 
 
@@ -66,7 +67,7 @@ class CenterSurround(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.channels = channels
+        self.channels = count(channels, "channels")
         self.dog_conv = DoGConv2D(
             channels,
             kernel_size,
@@ -77,33 +78,36 @@ class CenterSurround(keras.layers.Layer):
             name="dog_conv",
             dtype=self.dtype_policy,
         )
+        # What keeps one size keeps all.
+        side = self.dog_conv.kernel_size + 1
+        filtered = self.dog_conv.compute_output_shape((None, side, side, channels))[1:3]
+        if filtered != (side, side):
+            raise ValueError(
+                "Expected filters that keep the image's size, so that their output can be put "
+                f"beside the other channels, received strides={strides!r} and "
+                f"padding={padding!r}: use strides 1 and padding 'same'."
+            )
+        self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, inputs_shape):
-        if inputs_shape[-1] < self.channels:
+        channels = known_channels(inputs_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
+        if channels < self.channels:
             raise ValueError(
                 f"Expected inputs of at least {self.channels} channels, as many as {self.name!r} "
                 f"filters, received shape {tuple(inputs_shape)}: lower `channels`."
             )
-        self._filtered_shape(inputs_shape)
         self.dog_conv.build((*inputs_shape[:-1], self.channels))
 
-    def _filtered_shape(self, inputs_shape):
-        """The shape of the filtered channels, of the size of the others."""
-        shape = self.dog_conv.compute_output_shape((*inputs_shape[:-1], self.channels))
-        if shape[1:3] != tuple(inputs_shape[1:3]):
-            raise ValueError(
-                f"Expected filters that keep the image's size, received inputs of shape "
-                f"{tuple(inputs_shape)} and filtered channels of {tuple(shape)}, which cannot be "
-                "put beside the others: use strides 1 and padding 'same'."
-            )
-        return shape
-
     def call(self, inputs):
-        filtered = self.dog_conv(inputs[..., : self.channels])
-        return ops.concatenate([filtered, inputs[..., self.channels :]], axis=-1)
+        if inputs.shape[-1] == self.channels:
+            return self.dog_conv(inputs)
+        # One split and not two slices, the gradients of which are each as large as the input.
+        filtered, passed_on = ops.split(inputs, [self.channels], axis=-1)
+        return ops.concatenate([self.dog_conv(filtered), passed_on], axis=-1)
 
     def compute_output_shape(self, inputs_shape):
-        return (*self._filtered_shape(inputs_shape)[:-1], inputs_shape[-1])
+        return tuple(inputs_shape)
 
     def get_config(self):
         dog_conv = self.dog_conv.get_config()

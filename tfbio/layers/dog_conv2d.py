@@ -9,7 +9,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbio.layers._convolution import check_padding, convolve, output_length, pair, per_axis
+from tfbio.layers._convolution import (
+    check_padding,
+    convolve,
+    count,
+    known_channels,
+    odd,
+    output_sizes,
+    pair,
+)
 
 # The originals' limits: neither Gaussian vanishes, and the surround is wider than the centre.
 _SMALLEST_SIGMA = 0.1
@@ -89,12 +97,8 @@ class DoGConv2D(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(
-                "Expected an odd `kernel_size`, so that the kernel has a centre, received "
-                f"{kernel_size!r}."
-            )
-        if filters < 1 or groups < 1 or filters % groups:
+        kernel_size = odd(kernel_size, "kernel_size", "kernel")
+        if count(filters, "filters") % count(groups, "groups"):
             raise ValueError(
                 f"Expected `filters` to be a multiple of `groups`, received {filters} filters in "
                 f"{groups} groups."
@@ -107,9 +111,11 @@ class DoGConv2D(keras.layers.Layer):
         self.groups = groups
         self.use_bias = use_bias
         self.upstream_exact = upstream_exact
+        self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, inputs_shape):
-        channels = inputs_shape[-1]
+        channels = known_channels(inputs_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
         if channels % self.groups:
             raise ValueError(
                 f"Expected a number of channels that {self.groups} groups can share, received "
@@ -157,6 +163,7 @@ class DoGConv2D(keras.layers.Layer):
         return self.total_scale * difference / _norm(difference, axis=(0, 1))
 
     def call(self, inputs):
+        self._output_size(inputs.shape)
         outputs = convolve(
             inputs,
             ops.cast(self.kernel, self.compute_dtype),
@@ -168,17 +175,11 @@ class DoGConv2D(keras.layers.Layer):
         return outputs if self.bias is None else outputs + self.bias
 
     def compute_output_shape(self, inputs_shape):
-        sides = [
-            output_length(size, rate * (self.kernel_size - 1) + 1, stride, padding)
-            for size, rate, stride, padding in zip(
-                inputs_shape[1:3],
-                self.dilation_rate,
-                self.strides,
-                per_axis(self.padding),
-                strict=True,
-            )
-        ]
-        return (inputs_shape[0], *sides, self.filters)
+        return (inputs_shape[0], *self._output_size(inputs_shape), self.filters)
+
+    def _output_size(self, inputs_shape):
+        down, across = (rate * (self.kernel_size - 1) + 1 for rate in self.dilation_rate)
+        return output_sizes(inputs_shape, (down, across), self.strides, self.padding, self.name)
 
     def get_config(self):
         return {

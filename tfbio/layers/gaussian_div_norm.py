@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbio.layers._convolution import convolve
+from tfbio.layers._convolution import convolve, known_channels, odd
 
 # The original's limit on the denominators of the Gaussian.
 _SMALLEST = 0.1
@@ -67,20 +67,13 @@ class GaussianDivNorm(keras.layers.Layer):
 
     def __init__(self, kernel_size: int = 3, upstream_exact: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(
-                f"Expected an odd `kernel_size`, so that the pool has a centre, received "
-                f"{kernel_size!r}."
-            )
-        self.kernel_size = kernel_size
+        self.kernel_size = odd(kernel_size, "kernel_size", "pool")
         self.upstream_exact = upstream_exact
+        self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, inputs_shape):
-        channels = inputs_shape[-1]
-        if channels is None:
-            raise ValueError(
-                f"Expected inputs of a known number of channels, received {tuple(inputs_shape)}."
-            )
+        channels = known_channels(inputs_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
         # The original's normal draws lie about the pool's centre only as far as X, Y from 1 do.
         offset = keras.initializers.RandomNormal(
             mean=self.kernel_size // 2 if self.upstream_exact else 0.0, stddev=1.0

@@ -13,7 +13,8 @@ from keras import ops
 from tfbio.layers._convolution import (
     Pair,
     check_padding,
-    output_length,
+    count,
+    output_sizes,
     pair,
     per_axis,
     zeros_around,
@@ -116,8 +117,6 @@ class LocallyConnected2D(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not isinstance(filters, int) or filters < 1:
-            raise ValueError(f"Expected `filters` to be an int of 1 or more, received {filters!r}.")
         if data_format not in (None, "channels_last"):
             raise ValueError(
                 f"Expected `data_format` to be None or 'channels_last', received {data_format!r}; "
@@ -128,7 +127,7 @@ class LocallyConnected2D(keras.layers.Layer):
                 f"Expected `implementation` to be 1, 2 or 3, received {implementation!r}; "
                 "all three compute the same."
             )
-        self.filters = filters
+        self.filters = count(filters, "filters")
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.strides = pair(strides, "strides")
         self.padding = check_padding(padding)
@@ -375,19 +374,8 @@ class LocallyConnected2D(keras.layers.Layer):
                 f"Expected inputs of (H, W, C) = {self._built_for}, for which {self.name!r} was "
                 f"built, received {shape[1:]}. Resize the inputs, or make another layer."
             )
-        rows, columns = (
-            output_length(*axis) or 0
-            for axis in zip(
-                shape[1:3], self.kernel_size, self.strides, per_axis(self.padding), strict=True
-            )
-        )
-        if min(rows, columns) < 1:
-            raise ValueError(
-                f"Expected inputs no smaller than the window of {self.name!r}, {self.kernel_size} "
-                f"pixels; received {shape[1:3]} with padding {self.padding!r}. Take larger "
-                "inputs, a smaller `kernel_size` or more `padding`."
-            )
-        return rows, columns
+        rows, columns = output_sizes(shape, self.kernel_size, self.strides, self.padding, self.name)
+        return rows or 0, columns or 0
 
     def compute_output_shape(self, inputs_shape):
         return (inputs_shape[0], *self._positions(inputs_shape), self.filters)

@@ -34,8 +34,9 @@ class PolarTransform(keras.layers.Layer):
     map of the visual field resembles logarithm of eccentricity by polar angle.
 
     All of it is linear and fixed: one matrix from pixels to outputs, made when the layer is
-    built and applied to every channel. The layer has no weights. Under mixed precision the
-    product stays in float32, because rounded averages would change the contrast of the image.
+    built and applied to every channel, or two where they are smaller than their product. The
+    layer has no weights. Under mixed precision the product stays in float32, because rounded
+    averages would change the contrast of the image.
 
     Args:
         output_size: an int, a pair (height, width), or None for the map itself, without
@@ -54,8 +55,8 @@ class PolarTransform(keras.layers.Layer):
         pixels along the second axis, angle in radians, counterclockwise, along the third.
 
     Raises:
-        InputError: an argument is none of these, H or W is unknown or changes between calls, or
-            a ring holds no pixel of the image.
+        InputError: an argument is none of these, H or W is unknown or changes between calls, a
+            ring lies outside the image, or one whose angles are to be filled holds no pixel.
 
     Reference:
         Pogoncheff, Granley, Beyeler (2023), "Explaining V1 Properties with a Biologically
@@ -64,8 +65,8 @@ class PolarTransform(keras.layers.Layer):
     Upstream:
         2023-Pogoncheff-Explaining-V1-Properties, utils/PolarTransform.py. Known differences: it
         multiplies every image with every mask (540 in the models); with torchvision before 0.17
-        its resize did not anti-alias (`antialias=False` here); it takes a ring without pixels if
-        `interpolation` is None.
+        its resize did not anti-alias (`antialias=False` here); it takes rings outside the image,
+        for which it gives 0.
 
     Example:
         >>> import keras, tfbio
@@ -110,27 +111,28 @@ class PolarTransform(keras.layers.Layer):
         masks, counts = pooling_masks(
             height, width, self.radius_bins, self.angle_bins, self.interpolation
         )
-        pooling = masks.astype(np.float64) / counts.astype(np.float64)[:, None, None]
-        matrix = pooling.reshape(len(counts), height * width)
+        pooling = masks.reshape(len(counts), -1) / counts.astype(np.float64)[:, None]
+        factors = [pooling]
         if self.output_size is not None:
-            matrix = self._resize(matrix, *self.output_size)
-        # NumPy's array, neither a weight, which would be saved and counted, nor a tensor, which
-        # would belong to the graph it was made in.
-        self._matrix = matrix.astype("float64" if self.compute_dtype == "float64" else "float32")
+            resize = self._resize(*self.output_size)
+            product_size = len(resize) * pooling.shape[1]
+            smaller = product_size <= resize.size + pooling.size
+            factors = [resize @ pooling] if smaller else [pooling, resize]
+        # NumPy's arrays, neither weights, which would be saved and counted, nor tensors, which
+        # would belong to the graph they were made in.
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        self._factors = [factor.astype(dtype) for factor in factors]
         self.input_size = (height, width)
 
-    def _resize(self, pooling: np.ndarray, height: int, width: int) -> np.ndarray:
-        """The rows of every ring and angle, combined to the rows of every output."""
+    def _resize(self, height: int, width: int) -> np.ndarray:
+        """From the map to the output: (height * width, rings * angles)."""
         rings, angles = self._map_size
         down = _resize_weights(rings, height, self.antialias)
         padded = _resize_weights(angles + 2, width, self.antialias)
         across = padded[:, 1:-1].copy()
         across[:, 1] += padded[:, 0]
         across[:, -2] += padded[:, -1]
-        resized = np.einsum(
-            "hr,wa,rap->hwp", down, across, pooling.reshape(rings, angles, -1), optimize=True
-        )
-        return resized.reshape(-1, pooling.shape[-1])
+        return np.einsum("hr,wa->hwra", down, across).reshape(height * width, rings * angles)
 
     def call(self, inputs):
         if tuple(inputs.shape[1:3]) != self.input_size:
@@ -140,9 +142,10 @@ class PolarTransform(keras.layers.Layer):
                 "them, or use another layer for another size."
             )
         channels = ops.shape(inputs)[-1]
-        pixels = ops.reshape(inputs, (-1, self._matrix.shape[1], channels))
-        pixels = ops.cast(pixels, self._matrix.dtype.name)
-        outputs = ops.matmul(ops.convert_to_tensor(self._matrix), pixels)
+        outputs = ops.reshape(inputs, (-1, self._factors[0].shape[1], channels))
+        outputs = ops.cast(outputs, self._factors[0].dtype.name)
+        for factor in self._factors:
+            outputs = ops.matmul(ops.convert_to_tensor(factor), outputs)
         outputs = ops.reshape(outputs, self.compute_output_shape((-1, None, None, channels)))
         return ops.cast(outputs, self.compute_dtype)
 
@@ -203,15 +206,16 @@ def pooling_masks(
     counts = np.zeros((rings, sectors), np.float32)
     for i in range(rings):
         rows, columns = np.nonzero(within & (ring == i))
-        if not rows.size:
+        fills = interpolation is not None and radii[i] <= min(height // 2, width // 2)
+        if radii[i] > radius.max() or (fills and not rows.size):
             raise InputError(
-                "Polar bins outside the image: expected every ring to hold a pixel, but the ring "
-                f"from {radii[i]:g} to {radii[i + 1]:g} pixels holds none of an image of {height} "
-                f"x {width}, whose farthest pixel is {radius.max():.2f} from the centre: give "
-                "wider rings within that radius, or a larger image."
+                f"Expected every ring to hold a pixel, received one from {radii[i]:g} to "
+                f"{radii[i + 1]:g} pixels, which holds none of an image of {height} x {width}, "
+                f"whose farthest pixel is {radius.max():.2f} from the centre: give wider rings "
+                "within that radius, or a larger image."
             )
         present, which = np.unique(sector[rows, columns], return_inverse=True)
-        if interpolation is None or radii[i] > min(height // 2, width // 2):
+        if not fills:
             spread = np.eye(sectors, dtype=np.float32)[:, present]
         else:
             spread = _spread(len(present), sectors, interpolation)
@@ -244,7 +248,7 @@ def _polar_coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]
     return radius, angle
 
 
-def _spread(present: int, sectors: int, interpolation: str) -> np.ndarray:
+def _spread(present: int, sectors: int, interpolation: str | None) -> np.ndarray:
     """Weights (sectors, present) that spread the masks of a ring over its angles.
 
     In float32 as PyTorch's `interpolate` computes them, half-pixel centres and clamped ends, its

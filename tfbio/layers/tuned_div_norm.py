@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from tfbio.layers._convolution import known_channels
 
 # The original's limit on the width of the pool, channels.
 _SMALLEST_SIGMA = 0.5
@@ -55,12 +59,13 @@ class TunedDivNorm(keras.layers.Layer):
         ((2, 4, 4, 32), 32)
     """
 
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
     def build(self, inputs_shape):
-        channels = inputs_shape[-1]
-        if channels is None:
-            raise ValueError(
-                f"Expected inputs of a known number of channels, received {tuple(inputs_shape)}."
-            )
+        channels = known_channels(inputs_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
         self.sigmas = self.add_weight(
             name="sigmas",
             shape=(channels,),
