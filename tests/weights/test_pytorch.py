@@ -121,7 +121,10 @@ def test_a_pickle_with_code_is_refused_and_not_executed(torch, model, tmp_path, 
     content = _checkpoint({"fc.bias": torch.zeros(4), "extra": _Bomb(trace)})
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     before = [np.array(weight) for weight in model.weights]
-    with pytest.raises(WeightsError, match="It was refused and no code in it was executed"):
+    with pytest.raises(
+        WeightsError,
+        match=r"pickle asks for [\w.]*exec\. It was refused and no code in it was exec",
+    ):
         tfbio.load_weights(model, path)
     assert not trace.exists()
     for weight, old in zip(model.weights, before, strict=True):
@@ -144,6 +147,24 @@ def test_other_contents_are_named(torch, model, tmp_path):
     torch.save({"fc.bias": torch.zeros(3), "note": "hello"}, tmp_path / "note.pt")
     with pytest.raises(WeightsError, match=r"Expected tensors only, received .* with note"):
         tfbio.load_weights(model, tmp_path / "note.pt")
+
+
+def test_numbers_of_numpy_in_a_checkpoint_are_data(torch, model, tmp_path):
+    """Best accuracies are such; they are no reason to refuse the weights."""
+    content = _checkpoint(to_torch_state_dict(model))
+    for number in (np.float64(0.5), np.float32(0.5), np.int64(3), np.bool_(True)):
+        torch.save({**content, "best_acc": number}, tmp_path / "best.pt")
+        other = tfbio.create_model("resnet50_tuned_norm", classes=4, **SMALL)
+        assert len(tfbio.load_weights(other, tmp_path / "best.pt").loaded) == len(model.weights)
+
+
+def test_a_torchscript_archive_is_named(torch, model, tmp_path):
+    """PyTorch's own error advises executing it."""
+    with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
+        archive.writestr("script/constants.pkl", b"\x80\x02).")
+        archive.writestr("script/data.pkl", b"\x80\x02}.")
+    with pytest.raises(WeightsError, match=r"a TorchScript archive, which is a program: save its"):
+        tfbio.load_weights(model, tmp_path / "script.pt")
 
 
 def test_damaged_files_are_told(torch, model, tmp_path):

@@ -14,6 +14,10 @@ import tfbio
 from tfbio.weights import WeightsError, to_torch_state_dict
 
 CLASSES = 5
+# Models whose files have the tensors of another's.
+TWINS = {
+    *(f"resnet50_composite_{letter}" for letter in "abdeg"), "resnet50_tuned_norm",
+}  # fmt: skip
 
 
 def _small(name, **arguments):
@@ -58,6 +62,7 @@ def test_there_and_back(name, with_constants):
         np.testing.assert_array_equal(ours, theirs)
     has_idle = with_constants and "lpp.pooling_masks" in arrays and not _has_polar_map(model)
     assert ("not used, as in the original" in str(report)) == has_idle
+    assert ("nothing in it tells" in str(report)) == (name in TWINS)
 
 
 def _is_trained(name):
@@ -106,6 +111,7 @@ def test_files_that_differ_in_the_polar_map_alone_fit_one_another():
     arrays = to_torch_state_dict(_small("resnet50_composite_a"), as_arrays=True)
     report = tfbio.load_weights(_small("resnet50_composite_d"), arrays)
     assert report.idle == ("lpp.pooling_masks", "lpp.pooling_mask_counts")
+    assert "nothing in it tells whether it is of resnet50_composite_a or" in str(report)
 
 
 def test_another_number_of_classes_is_told_and_can_be_skipped():
@@ -135,6 +141,30 @@ def test_constants_of_other_values_are_refused():
     arrays = to_torch_state_dict(model, as_arrays=True)
     arrays["layer1.0.conv2.1.dog_conv.bias"] = np.ones(1, "float32")
     assert _refused(model, arrays).differing == ("layer1.0.conv2.1.dog_conv.bias",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet50_cortical_magnification", "resnet50_composite_a", "resnet50_local_rf",
+     "resnet50_composite_e"],
+)  # fmt: skip
+def test_a_checkpoint_of_another_image_size_is_told(name):
+    arrays = to_torch_state_dict(_small(name, input_shape=(96, 128, 3)), as_arrays=True)
+    error = _refused(_small(name), arrays)
+    assert "made for images of 96 x 128 pixels: build the model with input_shape=(96, 128, 3)" in (
+        str(error)
+    )
+    assert set(error.differing) <= {"3.pooling_mask_counts", "lpp.pooling_mask_counts"}
+
+
+def test_a_network_of_another_depth_is_no_variant():
+    arrays = to_torch_state_dict(_small("resnet50"), as_arrays=True)
+    resnet18 = {name: array for name, array in arrays.items() if "conv3" not in name}
+    assert "It is a checkpoint" not in str(_refused(_small("resnet50_composite_a"), resnet18))
+
+
+def test_names_that_are_no_text_are_reported():
+    assert _refused(_small("resnet50"), {0: np.zeros(3)}).unexpected == ("0",)
 
 
 def test_what_is_missing_misshapen_or_strange_is_listed():

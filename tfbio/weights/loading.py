@@ -17,9 +17,9 @@ from tfbio.weights.errors import Shape, WeightsError
 from tfbio.weights.reading import Tensors, read_tensors
 from tfbio.weights.readout import readout_variables
 from tfbio.weights.state_dict import state_dict_targets
-from tfbio.weights.targets import Target, keras_targets
+from tfbio.weights.targets import Target, Targets, keras_targets
 from tfbio.weights.time_steps import is_of_later_step, time_step
-from tfbio.weights.v1_components import variant_of
+from tfbio.weights.v1_components import input_size_of, variant_of
 
 _logger = logging.getLogger("tfbio")
 
@@ -35,6 +35,7 @@ class WeightsReport:
             shape; the model keeps its own.
         unused: tensors of time steps that the model does not take.
         idle: constants that the original keeps and does not use either.
+        twins: two models whose files have the same tensors, if this is of one of them.
     """
 
     source: str
@@ -42,6 +43,7 @@ class WeightsReport:
     skipped: dict[str, tuple[Shape, Shape]]
     unused: tuple[str, ...]
     idle: tuple[str, ...] = ()
+    twins: str | None = None
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} tensors loaded from {self.source}"]
@@ -55,6 +57,8 @@ class WeightsReport:
             parts.append(f"{len(self.unused)} tensors of later time steps are not used")
         if self.idle:
             parts.append(f"{', '.join(self.idle)} are there and not used, as in the original")
+        if self.twins:
+            parts.append(f"nothing in it tells whether it is of {self.twins}")
         return "; ".join(parts) + "."
 
 
@@ -95,16 +99,13 @@ def load_weights(
     if len(variables) < len(model.weights):
         raise ValueError(f"Expected variables of different names, {model.name!r} has equal ones.")
     arrays = {
-        name: _as_stored(variables.get(name), array, model)
+        name: array if tensors.is_state_dict else _as_stored(variables.get(name), array, model)
         for name, array in tensors.arrays.items()
         if name not in targets.ignored
     }
     unused = tuple(name for name in arrays if is_of_later_step(name, variables))
     idle = tuple(name for name in arrays if name in targets.unused)
-    known = {**targets.constants, **targets.unused}
-    differing = tuple(
-        name for name in known if name in arrays and not _agrees(arrays[name], known[name])
-    )
+    constants = targets.constants
 
     common = [name for name in variables if name in arrays]
     not_float = [name for name in common if arrays[name].dtype.kind != "f"]
@@ -118,6 +119,16 @@ def load_weights(
         for name in common
         if variables[name].file_shape != arrays[name].shape
     }
+    mismatched.update(
+        (name, (constants[name].shape, arrays[name].shape))
+        for name in constants
+        if name in arrays and constants[name].shape != arrays[name].shape
+    )
+    differing = [
+        name
+        for name in constants
+        if name in arrays and name not in mismatched and not _agrees(arrays[name], constants[name])
+    ]
     of_readout = {id(variable) for variable in readout_variables(model)}
     readout = {name for name in variables if id(variables[name].variable) in of_readout}
     skipped = {
@@ -127,13 +138,13 @@ def load_weights(
     unexpected = [
         name
         for name in arrays
-        if name not in variables and name not in known and name not in unused
+        if name not in variables and name not in constants and name not in (*unused, *idle)
     ]
     wrong = {name: shapes for name, shapes in mismatched.items() if name not in skipped}
     if missing or unexpected or wrong or differing or not_float or not_finite:
         raise WeightsError(
             f"{tensors.description} does not fit the model {model.name!r}, which is left as it "
-            f"was.{_advice(variables, wrong, readout, missing, unexpected, tensors)}",
+            f"was.{_advice(targets, wrong, readout, missing, unexpected, tensors)}",
             missing=missing,
             unexpected=unexpected,
             mismatched=wrong,
@@ -146,9 +157,16 @@ def load_weights(
     for name in loaded:
         target = variables[name]
         target.variable.assign(target.from_file(arrays[name]).astype(target.variable.dtype))
-    report = WeightsReport(tensors.description, loaded, skipped, unused, idle)
+    report = WeightsReport(tensors.description, loaded, skipped, unused, idle, _twins(tensors))
     _logger.log(logging.WARNING if skipped else logging.INFO, "%s", report)
     return report
+
+
+def _twins(tensors: Tensors) -> str | None:
+    if not tensors.is_state_dict:
+        return None
+    variant = variant_of({name: array.shape for name, array in tensors.arrays.items()})
+    return variant if variant is not None and " or " in variant else None
 
 
 def _as_stored(target: Target | None, array: np.ndarray, model: keras.Model) -> np.ndarray:
@@ -164,8 +182,8 @@ def _as_stored(target: Target | None, array: np.ndarray, model: keras.Model) -> 
 
 
 def _agrees(array: np.ndarray, constant: np.ndarray) -> bool:
-    """Whether a constant in the file is the one that the model derives."""
-    if array.shape != constant.shape or array.dtype.kind not in "fiu":
+    """Whether a constant in the file is the one that the model derives, of the same shape."""
+    if array.dtype.kind not in "fiu":
         return False
     # Half precision is the least that the originals store.
     return bool(np.allclose(array, constant.astype(np.float64), rtol=2e-3, atol=1e-6))
@@ -177,14 +195,14 @@ def _is_finite(array: np.ndarray, dtype: str) -> bool:
 
 
 def _advice(
-    variables: Mapping[str, Target],
+    targets: Targets,
     mismatched: Mapping[str, Any],
     readout: set[str],
     missing: list[str],
     unexpected: list[str],
     tensors: Tensors,
 ) -> str:
-    if mismatched and set(mismatched) <= readout:
+    if mismatched and set(mismatched) <= readout and tensors.classes is not None:
         return (
             f" Build it with classes={tensors.classes}, or pass skip_mismatch=True to fine-tune "
             "another number of classes."
@@ -194,8 +212,16 @@ def _advice(
         if steps:
             return f" The file has {max(steps) + 1} time steps: build it with no more."
     if tensors.is_state_dict and (missing or unexpected or mismatched):
-        expected_shapes = {name: target.file_shape for name, target in variables.items()}
-        variant = variant_of({name: array.shape for name, array in tensors.arrays.items()})
+        expected_shapes = {name: target.file_shape for name, target in targets.variables.items()}
+        constant_shapes = {name: array.shape for name, array in targets.constants.items()}
+        received_shapes = {name: array.shape for name, array in tensors.arrays.items()}
+        variant = variant_of(received_shapes)
         if variant is not None and variant != variant_of(expected_shapes):
             return f" It is a checkpoint of {variant}: build that model."
+        size = input_size_of(received_shapes)
+        if size and size != (input_size_of({**expected_shapes, **constant_shapes}) or size):
+            return (
+                f" It was made for images of {size[0]} x {size[1]} pixels: build the model with "
+                f"input_shape=({size[0]}, {size[1]}, 3)."
+            )
     return ""

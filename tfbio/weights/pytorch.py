@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,20 +51,30 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         WeightsError: PyTorch is not installed, the file is damaged, it holds more than tensors, or
             no state dict.
     """
+    if _is_torchscript(path):
+        raise WeightsError(
+            f"Expected a state dict or a checkpoint with one, received {path}, a TorchScript "
+            "archive, which is a program: save its state dict, torch.save(model.state_dict(), "
+            "path)."
+        )
     torch = import_torch()
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        # What PyTorch says goes on to advise executing the code.
+        strange = re.search(r"GLOBAL ([\w.]+) was not an allowed", str(error))
         raise WeightsError(
-            f"Expected a file of tensors, received {path}, whose pickle holds more than that or "
-            "is damaged. It was refused and no code in it was executed: save the state dict alone, "
+            f"Expected a file of tensors, received {path}, whose pickle "
+            f"{f'asks for {strange[1]}' if strange else 'holds more than that or is damaged'}. It "
+            "was refused and no code in it was executed: save the state dict alone, "
             "torch.save(model.state_dict(), path)."
         ) from error
     except Exception as error:
         # PyTorch raises whatever the damaged part raises.
         raise WeightsError(
-            f"{path} is damaged, truncated or no file that torch.save wrote "
-            f"({str(error).splitlines()[0]}), and was refused: download or copy it again."
+            f"{path} is damaged, truncated or no file that torch.save wrote, and was refused: "
+            "download or copy it again."
         ) from error
     if not isinstance(content, Mapping):
         raise WeightsError(
@@ -70,6 +82,21 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
             f"{type(content).__name__}."
         )
     return plain_arrays(content, str(path))
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _numpy_scalars() -> list[Any]:
+    """What a pickled NumPy number is made of, data alone: accuracies in checkpoints may be such."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "?")}
+    # Older NumPys pickled the same function under another name.
+    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *kinds]
 
 
 def plain_arrays(content: Mapping[str, Any], origin: str) -> dict[str, np.ndarray]:
@@ -97,12 +124,12 @@ def plain_arrays(content: Mapping[str, Any], origin: str) -> dict[str, np.ndarra
     for name, tensor in content.items():
         array = _array(tensor)
         if array is None:
-            strange.append(name)
+            strange.append(str(name))
         else:
-            arrays[name] = array
+            arrays[str(name)] = array
     if strange:
         raise WeightsError(
-            f"Expected tensors only, received {origin} with {', '.join(map(str, strange[:4]))}"
+            f"Expected tensors only, received {origin} with {', '.join(strange[:4])}"
             f"{', ...' if len(strange) > 4 else ''}: pass the state dict alone."
         )
     if arrays and all(name.startswith(_PARALLEL) for name in arrays):

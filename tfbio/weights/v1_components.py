@@ -81,12 +81,12 @@ def variant_of(shapes: Mapping[str, Shape]) -> str | None:
         A registered name, or two whose files have the same tensors; None for another network.
 
     Example:
-        >>> variant_of({"layer1.0.conv1.weight": (64, 64, 1, 1), "layer1.0.dn.A": (256, 256, 1, 1)})
+        >>> variant_of({"layer1.0.conv3.weight": (8, 2, 1, 1), "layer1.0.dn.A": (8, 8, 1, 1)})
         'resnet50_div_norm'
     """
     if "4.0.conv1.weight" in shapes:
         return "resnet50_cortical_magnification"
-    if "layer1.0.conv1.weight" not in shapes:
+    if "layer1.0.conv3.weight" not in shapes:
         return None
 
     def any_name(part: str) -> bool:
@@ -108,6 +108,28 @@ def variant_of(shapes: Mapping[str, Shape]) -> str | None:
     if local:
         return "resnet50_local_rf" if any_name(".conv2.1.weight") else "resnet50_composite_f"
     return "resnet50"
+
+
+def input_size_of(shapes: Mapping[str, Shape]) -> tuple[int, int] | None:
+    """The image size that a state dict was made for, told by its local fields or polar masks.
+
+    Args:
+        shapes: name to shape of the tensors.
+
+    Returns:
+        Height and width, pixels, multiples of 4 or 2; None for a network that takes any size.
+
+    Example:
+        >>> input_size_of({"layer1.2.conv2.weight": (1, 64, 64, 16, 24, 9)})
+        (64, 96)
+    """
+    for shape in shapes.values():
+        if len(shape) == 6:
+            return 4 * shape[3], 4 * shape[4]
+    for name, shape in shapes.items():
+        if name.endswith("pooling_masks"):
+            return 2 * shape[1], 2 * shape[2]
+    return None
 
 
 def _has(model: keras.Model, *kinds: type) -> bool:
