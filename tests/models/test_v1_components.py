@@ -125,6 +125,10 @@ def test_an_image_too_small_for_the_innermost_rings_is_refused():
         ),
         ({"blocks": (3, 4, 6)}, r"numbers of blocks for four stages, such as \(3, 4, 6, 3\), rec"),
         ({"blocks": (3, 0, 6, 3)}, r"numbers of blocks for four stages"),
+        ({"blocks": 3}, "numbers of blocks for four stages"),
+        ({"pixel_mean": (0.5, 0.5)}, "`pixel_mean` and `pixel_std` of three colours, the second"),
+        ({"pixel_std": 0.5}, "`pixel_mean` and `pixel_std` of three colours, the second above 0"),
+        ({"pixel_std": (0.5, 0.5, 0.0)}, "`pixel_mean` and `pixel_std` of three colours, the sec"),
         ({"width": 0.0}, "a width above 0, received 0.0"),
         ({"classes": 0}, "at least 1 class, received classes=0"),
     ],
@@ -132,6 +136,15 @@ def test_an_image_too_small_for_the_innermost_rings_is_refused():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         tfbio.create_model("resnet50", **arguments)
+
+
+def test_models_do_not_depend_on_keras_image_data_format():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = tfbio.create_model("resnet50_composite_a", width=1 / 16, blocks=(2, 1, 1, 1))
+        assert model(np.zeros((1, 64, 64, 3))).shape == (1, 1000)
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_textbook_forms_can_be_asked_for():

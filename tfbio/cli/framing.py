@@ -29,35 +29,43 @@ def define_framing_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "crop_ratio", None,
         "Part of the scaled image's side that is evaluated, 0.875 for 256 to 224. Default: the "
-        "run's, or as published with the model.", flag_values=values,
+        "run's; 1 for a new one; as published for a model with --weights.", flag_values=values,
     )  # fmt: skip
     flags.DEFINE_integer(
         "resize_through", None,
-        "Crop to this height and width first, then scale to the input. Default: the run's, or no "
-        "other size.", lower_bound=1, flag_values=values,
+        "Crop to this height and width first, then scale to the input. Default: the run's; no "
+        "other size for a new one; as published for a model with --weights.", lower_bound=1,
+        flag_values=values,
     )  # fmt: skip
 
 
 def chosen_framing(
-    values: flags.FlagValues, info: ModelInfo, settings: Mapping[str, str] | None = None
+    values: flags.FlagValues,
+    info: ModelInfo | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Framing:
-    """The framing that the flags give, or else a run's settings, or else the registry.
+    """The framing that the flags give, or else a run's settings, or else the publication.
 
     Args:
         values: the flags.
-        info: the model's entry in the registry.
+        info: the registry's entry of a model with published weights; None for one of our runs,
+            whose images are whole unless its settings say otherwise.
         settings: the flags of a run, by name.
 
     Raises:
         InputError: a setting of the run is not a number.
     """
     settings = settings or {}
-    crop_ratio, side = values.crop_ratio, values.resize_through
+    crop_ratio, through = (info.crop_ratio, info.resize_through) if info else (1.0, None)
     try:
-        if crop_ratio is None:
-            crop_ratio = float(settings.get("crop_ratio", info.crop_ratio))
-        if side is None and "resize_through" in settings:
-            side = int(settings["resize_through"])
+        if "crop_ratio" in settings:
+            crop_ratio = float(settings["crop_ratio"])
+        if "resize_through" in settings:
+            through = (int(settings["resize_through"]),) * 2
     except ValueError as error:
         raise InputError(f"Expected numbers in the flags of the run: {error}.") from error
-    return Framing(crop_ratio, None if side is None else (side, side))
+    if values.crop_ratio is not None:
+        crop_ratio = values.crop_ratio
+    if values.resize_through is not None:
+        through = (values.resize_through, values.resize_through)
+    return Framing(crop_ratio, through)

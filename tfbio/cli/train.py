@@ -103,7 +103,7 @@ def _main(values: flags.FlagValues) -> None:
     for note in source.notes:
         print(note)
     image_size = arguments.get("input_shape", info.input_shape)[:2]
-    framing = chosen_framing(values, info)
+    framing = chosen_framing(values)
     batches = TrainingBatches(
         source.split("train"), values.batch_size, image_size, values.seed,
         _augmentation(values, source), framing.crop_ratio, framing.resize_through,

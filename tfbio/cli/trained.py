@@ -135,6 +135,6 @@ def _from_run(values: flags.FlagValues, run: RunDirectory) -> TrainedModel:
     description = str(run.path) if run.finished else f"{run.path} (its training is not finished)"
     return TrainedModel(
         _read_keras(run.model), info, description, run.path,
-        chosen_framing(values, info, settings), class_names,
+        chosen_framing(values, settings=settings), class_names,
         canonical_name(settings.get("dataset", "shapes")), settings.get("data_dir"),
     )  # fmt: skip

@@ -22,8 +22,9 @@ class ModelInfo:
         builder: the function that builds it.
         family: the research project it comes from, as the documentation groups them.
         input_shape: the published input shape (H, W, C), pixels.
-        crop_ratio: evaluation scales an image's shorter side to the input size divided by this
-            ratio, then crops the centre.
+        crop_ratio: the published evaluation scales an image's shorter side to the input size
+            divided by this ratio, then crops the centre.
+        resize_through: the size that it crops to before it scales to the input, if another.
         reference: DOI of the paper.
         weight_formats: what `tfbio.load_weights` reads into it.
         recurrent: whether the output can have a time axis (`return_sequences`).
@@ -38,6 +39,7 @@ class ModelInfo:
     input_shape: tuple[int, int, int]
     reference: str
     crop_ratio: float = 1.0
+    resize_through: tuple[int, int] | None = None
     weight_formats: tuple[str, ...] = ()
     recurrent: bool = False
     quick_start: Mapping[str, Any] = field(default_factory=dict)

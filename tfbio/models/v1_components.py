@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from tfbio.errors import InputError
 from tfbio.layers.center_surround import CenterSurround
@@ -82,10 +83,9 @@ def _resnet50(
 ) -> keras.Model:
     weights, classes = weights_and_classes(weights, classes)
     check_input_shape(input_shape, _SMALLEST_INPUT, components.fixed_size)
-    if len(blocks) != len(_BLOCKS) or min(blocks) < 1:
+    if np.shape(blocks) != (len(_BLOCKS),) or min(blocks) < 1:
         raise InputError(
-            f"Expected numbers of blocks for four stages, such as {_BLOCKS}, received "
-            f"{tuple(blocks)}."
+            f"Expected numbers of blocks for four stages, such as {_BLOCKS}, received {blocks!r}."
         )
     filters = scaled(_FILTERS, width)
     # === Functional model ===
@@ -128,11 +128,17 @@ def _resnet50(
 
 def _normalize(image: Any, mean: Sequence[float], std: Sequence[float]) -> Any:
     """[0, 255] to units of the standard deviation from the mean, both given for [0, 1]."""
-    return keras.layers.Rescaling(
-        scale=[1 / (255 * each) for each in std],
-        offset=[-a / b for a, b in zip(mean, std, strict=True)],
-        name="normalize_pixels",
-    )(image)
+    if np.shape(mean) != (3,) or np.shape(std) != (3,) or min(std) <= 0:
+        raise InputError(
+            "Expected `pixel_mean` and `pixel_std` of three colours, the second above 0, received "
+            f"{mean!r} and {std!r}."
+        )
+    scale = [1 / (255 * each) for each in std]
+    offset = [-a / b for a, b in zip(mean, std, strict=True)]
+    if len(set(scale)) == len(set(offset)) == 1:
+        # One number for all: with three, Keras asks its global image_data_format for their axis.
+        return keras.layers.Rescaling(scale[0], offset[0], name="normalize_pixels")(image)
+    return keras.layers.Rescaling(scale, offset, name="normalize_pixels")(image)
 
 
 def _polar_map(responses: Any) -> Any:
@@ -313,6 +319,9 @@ def _register(
         family="V1 components",
         input_shape=(64, 64, 3),
         reference="10.48550/arXiv.2305.11275",
+        # Of ImageNet: the shorter side to 256, the centre of 224 x 224, and that to 64 x 64.
+        crop_ratio=0.875,
+        resize_through=(224, 224),
         weight_formats=("PyTorch state dict",),
         quick_start={"input_shape": (64, 64, 3), "width": 0.25},
         recipe="recipes/resnet50_imagenet64.flags",
