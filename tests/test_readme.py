@@ -106,3 +106,12 @@ def test_every_command_takes_the_flags_it_is_shown_with():
             values = absl_flags.FlagValues()
             COMMANDS[script]._define_flags(values)
             assert values([script, *arguments]) == [script]
+
+
+def test_every_link_to_a_file_leads_somewhere():
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("recipes/*.md")]
+    for page in pages:
+        text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)#\s]+)", text):
+            if "://" not in target:
+                assert (page.parent / target).exists(), (page, target)

@@ -52,6 +52,15 @@ def _run(path, name="run"):
     return open_run(path, name, "")[0]
 
 
+@pytest.mark.parametrize("name", tfbio.list_models("resnet50*"))
+def test_the_classifier_of_every_resnet_is_found(name):
+    """By the graph: the original looks for a name, which one of its networks does not have."""
+    model = tfbio.create_model(name, width=1 / 16, blocks=(1, 1, 1, 1))
+    train_classifier_only(model)
+    assert [weight.path for weight in model.trainable_variables] == ["fc/kernel", "fc/bias"]
+    assert model.get_layer("bn1").trainable
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     model, _ = _fine_tune(_run(tmp_path_factory.mktemp("runs")))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfbio.training import SGD, LossScaleOptimizer, choose_strategy
+from tfbio.training import SGD, LossScaleOptimizer, choose_strategy, make_learning_rate
 
 GRADIENTS = [8.0, 4.0]
 
@@ -47,3 +47,25 @@ def test_keras_asks_the_first_replica_alone():
     """Once this fails, Keras can do without the class."""
     weights, _ = _step([8.0, np.inf], keras.optimizers.LossScaleOptimizer)
     assert not np.isfinite(weights).any()
+
+
+@pytest.mark.parametrize("kind", ["one", "two"])
+def test_steps_that_overflow_count_for_the_learning_rate(kind):
+    """The rate falls at its epoch, however many steps of it were left out."""
+    strategy = choose_strategy("mirrored", 2) if kind == "two" else tf.distribute.get_strategy()
+    with strategy.scope():
+        weight = keras.Variable(np.float32(1.0))
+        rate = make_learning_rate(0.5, "step", milestones=(1,), steps_per_epoch=3)
+        optimizer = LossScaleOptimizer(SGD(rate, momentum=0.0), initial_scale=8.0)
+        optimizer.build([weight])
+
+    @tf.function
+    def step(gradient):
+        strategy.run(lambda: optimizer.apply([gradient], [weight]))
+
+    rates = []
+    for gradient in (np.inf, 0.0, np.inf, 0.0, 0.0):
+        rates.append(round(float(optimizer.learning_rate), 6))
+        step(tf.constant(gradient, tf.float32))
+    assert rates == [0.5, 0.5, 0.5, 0.05, 0.05]
+    assert optimizer.iterations.numpy() == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import keras
 
@@ -56,6 +57,10 @@ def make_learning_rate(
     if schedule == "step":
         factor = _DECAY_FACTOR if decay_factor is None else decay_factor
         _check_steps(milestones, factor)
+        if steps_per_epoch < 1:
+            raise InputError(
+                f"Expected at least 1 step an epoch, received steps_per_epoch={steps_per_epoch}."
+            )
         return keras.optimizers.schedules.PiecewiseConstantDecay(
             # Keras lowers the rate after its boundary; the milestone's first step is to have it.
             [milestone * steps_per_epoch - 1 for milestone in milestones],
@@ -83,6 +88,11 @@ def _check_steps(milestones: Sequence[int], factor: float) -> None:
         raise InputError(
             "Expected milestones with the schedule step, received none: give the epochs at which "
             "the learning rate falls, such as 60,80."
+        )
+    if not all(isinstance(milestone, Integral) for milestone in milestones):
+        raise InputError(
+            "Expected milestones that are whole numbers of epochs, received "
+            f"{', '.join(map(str, milestones))}."
         )
     increasing = all(one < other for one, other in itertools.pairwise(milestones))
     if milestones[0] < 1 or not increasing:

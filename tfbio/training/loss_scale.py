@@ -14,6 +14,9 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     summed when it asks (3.15). An overflow on another replica then goes into the weights; here the
     step is left out and the scale halved, as on one device.
 
+    A step that is left out counts: a schedule of the learning rate is one of epochs, and does not
+    fall behind by the steps that overflowed.
+
     Args:
         inner_optimizer: gets the gradients, unscaled.
         **kwargs: of `keras.optimizers.LossScaleOptimizer`.
@@ -26,6 +29,10 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         >>> float(weight), float(optimizer.dynamic_scale)
         (1.0, 2.0)
     """
+
+    def _stateful_handle_non_finite_grads(self):
+        super()._stateful_handle_non_finite_grads()
+        self.inner_optimizer.iterations.assign_add(1)
 
     def check_finite(self, grads):
         finite = super().check_finite(grads)
