@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from test_loop import _ArraySplit, _Kill, _KilledError
+from training.small_runs import Kill, KilledError, TwoColours
 
 import tfbio
 from tfbio.datasets.pipeline import TrainingBatches
@@ -26,7 +26,7 @@ def _fine_tune(run, *, strategy=None, callbacks=(), precision="float64", **argum
     keras.config.set_floatx("float64" if precision == "float64" else "float32")
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(3)
-    batches = TrainingBatches(_ArraySplit(), 32 // STEPS, (32, 32), 3, ("flip",))
+    batches = TrainingBatches(TwoColours(), 32 // STEPS, (32, 32), 3, ("flip",))
     with strategy_scope(strategy):
         model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=2, width=1 / 32)
         train_classifier_only(model)
@@ -102,8 +102,8 @@ def test_only_variables_are_frozen():
 @pytest.mark.parametrize("steps_before_the_kill", [1, 2, 3, 5, 7])
 def test_a_killed_run_goes_on_to_the_same_weights(uninterrupted, tmp_path, steps_before_the_kill):
     run = _run(tmp_path)
-    with pytest.raises(_KilledError):
-        _fine_tune(run, callbacks=[_Kill(steps_before_the_kill)], checkpoint_steps=2)
+    with pytest.raises(KilledError):
+        _fine_tune(run, callbacks=[Kill(steps_before_the_kill)], checkpoint_steps=2)
     model, _ = _fine_tune(run, checkpoint_steps=2)
     for path, weight in _weights(model).items():
         np.testing.assert_allclose(weight, uninterrupted[path], rtol=0, atol=1e-12, err_msg=path)
@@ -112,8 +112,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(uninterrupted, tmp_path, steps
 def test_half_precision_goes_on_too(tmp_path):
     whole, _ = _fine_tune(_run(tmp_path, "whole"), precision="mixed_float16")
     run = _run(tmp_path, "killed")
-    with pytest.raises(_KilledError):
-        _fine_tune(run, callbacks=[_Kill(5)], precision="mixed_float16", checkpoint_steps=2)
+    with pytest.raises(KilledError):
+        _fine_tune(run, callbacks=[Kill(5)], precision="mixed_float16", checkpoint_steps=2)
     resumed, _ = _fine_tune(run, precision="mixed_float16", checkpoint_steps=2)
     for path, weight in _weights(whole).items():
         np.testing.assert_array_equal(_weights(resumed)[path], weight, err_msg=path)

@@ -8,57 +8,16 @@ import logging
 import keras
 import numpy as np
 import pytest
+from training.small_runs import Kill, KilledError, TwoColours
 
 import tfbio
 from tfbio.datasets.pipeline import TrainingBatches
-from tfbio.datasets.source import Split
 from tfbio.errors import InputError
 from tfbio.training import DivergedError, choose_strategy, make_optimizer, open_run, train
 from tfbio.training.strategy import strategy_scope
 
 STEPS = 4
 EPOCHS = 2
-
-
-class _ArraySplit(Split):
-    """Noise in two colours: red is class 0, blue is class 1."""
-
-    name = "train"
-
-    def __init__(self, size=32, broken=False):
-        rng = np.random.default_rng(0)
-        self.size = size
-        self._labels = rng.integers(0, 2, size)
-        self._images = rng.uniform(0, 120, (size, 32, 32, 3)).astype("float32")
-        self._images[np.arange(size), :, :, 2 * self._labels] += 120
-        if broken:
-            self._images[0] = np.nan
-
-    def examples(self, order_seed=None, skip=0):
-        import tensorflow as tf
-
-        order = np.arange(self.size)
-        if order_seed is not None:
-            order = np.random.default_rng(order_seed).permutation(order)
-        order = order[skip:]
-        return tf.data.Dataset.from_tensor_slices(
-            {"image": self._images[order], "label": self._labels[order], "index": order}
-        )
-
-
-class _KilledError(Exception):
-    """Stands for a kill."""
-
-
-class _Kill(keras.callbacks.Callback):
-    def __init__(self, after):
-        super().__init__()
-        self._left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._left -= 1
-        if self._left < 0:
-            raise _KilledError
 
 
 BL_RCNN = {"name": "bl_rcnn", "width": 1 / 32, "timesteps": 2, "return_sequences": True}
@@ -80,7 +39,7 @@ def _train(
     keras.config.set_floatx("float64" if precision == "float64" else "float32")
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(3)
-    batches = TrainingBatches(split or _ArraySplit(), 32 // STEPS, (32, 32), 3, ("crop", "flip"))
+    batches = TrainingBatches(split or TwoColours(), 32 // STEPS, (32, 32), 3, ("crop", "flip"))
     with strategy_scope(strategy):
         own = {key: value for key, value in model_of.items() if key != "name"}
         model = tfbio.create_model(model_of["name"], input_shape=(32, 32, 3), classes=2, **own)
@@ -127,8 +86,8 @@ def test_a_run_leaves_what_the_design_lists(uninterrupted):
 @pytest.mark.parametrize("steps_before_the_kill", [0, 1, 3, 4, 6, 7])
 def test_a_killed_run_goes_on_to_the_same_weights(uninterrupted, tmp_path, steps_before_the_kill):
     run, _ = open_run(tmp_path, "killed", "")
-    with pytest.raises(_KilledError):
-        _train(run, callbacks=[_Kill(steps_before_the_kill)], checkpoint_steps=2)
+    with pytest.raises(KilledError):
+        _train(run, callbacks=[Kill(steps_before_the_kill)], checkpoint_steps=2)
     model, history = _train(run, checkpoint_steps=2)
     _, expected, whole = uninterrupted
     for weight, same in zip(_weights(model), expected, strict=True):
@@ -144,8 +103,8 @@ def test_the_scale_of_the_loss_in_half_precision_goes_on_too(tmp_path):
     """With it lost, the first steps after a resume overflow and are skipped."""
     runs = [open_run(tmp_path, name, "")[0] for name in ("whole", "killed")]
     whole, _ = _train(runs[0], precision="mixed_float16")
-    with pytest.raises(_KilledError):
-        _train(runs[1], callbacks=[_Kill(5)], precision="mixed_float16", checkpoint_steps=2)
+    with pytest.raises(KilledError):
+        _train(runs[1], callbacks=[Kill(5)], precision="mixed_float16", checkpoint_steps=2)
     resumed, _ = _train(runs[1], precision="mixed_float16", checkpoint_steps=2)
     for weight, same in zip(_weights(resumed), _weights(whole), strict=True):
         np.testing.assert_array_equal(weight, same)
@@ -155,8 +114,8 @@ def test_random_draws_of_layers_go_on_too(tmp_path):
     """Keras keeps the state of dropout in no file: with it lost, other channels are dropped."""
     runs = [open_run(tmp_path, name, "")[0] for name in ("whole", "killed")]
     whole, _ = _train(runs[0], model_of=WITH_DROPOUT)
-    with pytest.raises(_KilledError):
-        _train(runs[1], model_of=WITH_DROPOUT, callbacks=[_Kill(5)], checkpoint_steps=2)
+    with pytest.raises(KilledError):
+        _train(runs[1], model_of=WITH_DROPOUT, callbacks=[Kill(5)], checkpoint_steps=2)
     # Names of Keras' generators count up over the process: those of the resumed run are others.
     keras.layers.Dropout(0.5)
     resumed, _ = _train(runs[1], model_of=WITH_DROPOUT, checkpoint_steps=2)
@@ -167,8 +126,8 @@ def test_random_draws_of_layers_go_on_too(tmp_path):
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(uninterrupted, tmp_path, caplog):
     logging.getLogger("tfbio").propagate = True
     run, _ = open_run(tmp_path, "killed", "")
-    with pytest.raises(_KilledError):
-        _train(run, callbacks=[_Kill(7)], checkpoint_steps=2)
+    with pytest.raises(KilledError):
+        _train(run, callbacks=[Kill(7)], checkpoint_steps=2)
     _, newest = run.checkpoints()
     newest.path.write_bytes(newest.path.read_bytes()[:5000])
     model, _ = _train(run, checkpoint_steps=2)
@@ -184,7 +143,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(uninterrupted, t
 
 def test_a_finished_run_is_not_trained_again(uninterrupted):
     run, weights, _ = uninterrupted
-    model, history = _train(run, callbacks=[_Kill(0)])
+    model, history = _train(run, callbacks=[Kill(0)])
     assert len(history) == EPOCHS
     for weight, same in zip(_weights(model), weights, strict=True):
         np.testing.assert_array_equal(weight, same)
@@ -212,11 +171,11 @@ def test_max_steps_stops_without_validation(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     run, _ = open_run(tmp_path, "nan", "")
     with pytest.raises(DivergedError, match=r"The loss is nan in epoch 1 at step \d: lower the"):
-        _train(run, split=_ArraySplit(broken=True))
+        _train(run, split=TwoColours(broken=True))
 
 
 def test_a_batch_that_replicas_cannot_share_is_refused(tmp_path):
     run, _ = open_run(tmp_path, "odd", "")
-    batches = TrainingBatches(_ArraySplit(), 7, (32, 32))
+    batches = TrainingBatches(TwoColours(), 7, (32, 32))
     with pytest.raises(InputError, match="a batch size that 2 replicas divide, received 7"):
         train(None, batches, 1, None, run, dict, choose_strategy("mirrored", 2))
