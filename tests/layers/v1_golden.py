@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 from golden_data import GOLDEN, load_case, relative_error
+from layers.gradients import forward_and_backward
 
 from tfbio import layers
 from tfbio.weights.state_dict import Constant, tensors_of
@@ -70,7 +69,7 @@ def errors(case: str) -> dict[str, float]:
     assert {f"grad/{name}" for name in variables} == {k for k in arrays if k.startswith("grad/")}
     trained = [target.variable for target in variables.values()]
     assert {id(v) for v in layer.weights} == {id(v) for v in trained}
-    output, gradients = _forward_and_backward(layer, trained, arrays["input"], arrays["cotangent"])
+    output, gradients = forward_and_backward(layer, trained, arrays["input"], arrays["cotangent"])
     found = {
         "output": relative_error(output, arrays["output"]),
         "grad_input": relative_error(gradients[0], arrays["grad_input"]),
@@ -85,43 +84,3 @@ def tolerance(case: str, name: str) -> float:
     config, _ = load_case(case)
     key = name if name in ("output", "grad_input") else f"grad/{name}"
     return max(1e-5, 20 * config["fp32_vs_fp64_max_abs_err_over_max_abs"][key])
-
-
-def _forward_and_backward(
-    layer: keras.layers.Layer, variables: list[Any], inputs: np.ndarray, cotangent: np.ndarray
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The output, and the gradients of sum(output x cotangent): of the input, of every variable."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        image = tf.constant(inputs)
-        with tf.GradientTape() as tape:
-            tape.watch(image)
-            output = layer(image)
-            loss = tf.reduce_sum(output * cotangent)
-        gradients = tape.gradient(loss, [image, *(variable.value for variable in variables)])
-    elif keras.backend.backend() == "jax":
-        import jax
-
-        order = [next(i for i, w in enumerate(layer.weights) if w is v) for v in variables]
-
-        def loss(image, values):
-            output, _ = layer.stateless_call(values, [], image)
-            return keras.ops.sum(output * cotangent), output
-
-        values = [variable.value for variable in layer.trainable_variables]
-        (_, output), (image, of_values) = jax.value_and_grad(loss, (0, 1), has_aux=True)(
-            keras.ops.convert_to_tensor(inputs), values
-        )
-        gradients = [image, *(of_values[i] for i in order)]
-    else:
-        import torch
-
-        image = torch.tensor(inputs, requires_grad=True)
-        output = layer(image)
-        values = [variable.value for variable in variables]
-        gradients = torch.autograd.grad((output * torch.tensor(cotangent)).sum(), [image, *values])
-    return (
-        keras.ops.convert_to_numpy(output),
-        [keras.ops.convert_to_numpy(gradient) for gradient in gradients],
-    )

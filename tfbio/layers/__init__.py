@@ -3,17 +3,31 @@
 from tfbio.layers.bl_conv2d import BLConv2D
 from tfbio.layers.center_surround import CenterSurround
 from tfbio.layers.dog_conv2d import DoGConv2D
+from tfbio.layers.gabor_conv2d import GaborConv2D
+from tfbio.layers.gabor_parameters import (
+    GaborParameters,
+    sample_channels,
+    sample_gabor_parameters,
+)
 from tfbio.layers.gaussian_div_norm import GaussianDivNorm
 from tfbio.layers.locally_connected_2d import LocallyConnected2D
+from tfbio.layers.neuronal_noise import NeuronalNoise
 from tfbio.layers.polar_transform import PolarTransform
 from tfbio.layers.tuned_div_norm import TunedDivNorm
+from tfbio.layers.v_one_block import VOneBlock
 
 __all__ = [
     "BLConv2D",
     "CenterSurround",
     "DoGConv2D",
+    "GaborConv2D",
+    "GaborParameters",
     "GaussianDivNorm",
     "LocallyConnected2D",
+    "NeuronalNoise",
     "PolarTransform",
     "TunedDivNorm",
+    "VOneBlock",
+    "sample_channels",
+    "sample_gabor_parameters",
 ]
