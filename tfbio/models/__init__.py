@@ -1,8 +1,10 @@
 """Models: functional Keras models built from the layers, one family per file."""
 
 from tfbio.models.bl_rcnn import b_cnn, b_d_cnn, b_f_cnn, b_k_cnn, bl_rcnn
+from tfbio.models.cornet import cornet_s
 from tfbio.models.features import features, layer_outputs
 from tfbio.models.logits import logits_model
+from tfbio.models.noise import noise_layers, set_noise
 from tfbio.models.registry import (
     ModelInfo,
     create_model,
@@ -25,20 +27,30 @@ from tfbio.models.v1_components import (
     resnet50_local_rf,
     resnet50_tuned_norm,
 )
+from tfbio.models.vonenet import (
+    add_v1_front_end,
+    vone_alexnet,
+    vone_block,
+    vone_cornet_s,
+    vone_resnet50,
+)
 
 __all__ = [
     "ModelInfo",
+    "add_v1_front_end",
     "b_cnn",
     "b_d_cnn",
     "b_f_cnn",
     "b_k_cnn",
     "bl_rcnn",
+    "cornet_s",
     "create_model",
     "features",
     "layer_outputs",
     "list_models",
     "logits_model",
     "model_info",
+    "noise_layers",
     "register_model",
     "resnet50",
     "resnet50_center_surround",
@@ -53,4 +65,9 @@ __all__ = [
     "resnet50_div_norm",
     "resnet50_local_rf",
     "resnet50_tuned_norm",
+    "set_noise",
+    "vone_alexnet",
+    "vone_block",
+    "vone_cornet_s",
+    "vone_resnet50",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfbio.errors import InputError
 from tfbio.weights.reading import read_tensors
@@ -78,6 +79,75 @@ def scaled(filters: Sequence[int], width: float) -> list[int]:
     if not (width > 0 and math.isfinite(width)):
         raise InputError(f"Expected a width above 0, received {width}; 1 is the published network.")
     return [max(1, round(count * width)) for count in filters]
+
+
+def normalized_pixels(image: Any, mean: Sequence[float], std: Sequence[float]) -> Any:
+    """[0, 255] to units of the standard deviation from the mean, both given for [0, 1].
+
+    Args:
+        image: symbolic (N, H, W, 3).
+        mean: of each colour.
+        std: of each colour.
+
+    Raises:
+        InputError: there are not three of each, or a deviation is not above 0.
+
+    Example:
+        >>> normalized_pixels(keras.Input((8, 8, 3)), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).shape
+        (None, 8, 8, 3)
+    """
+    if np.shape(mean) != (3,) or np.shape(std) != (3,) or min(std) <= 0:
+        raise InputError(
+            "Expected `pixel_mean` and `pixel_std` of three colours, the second above 0, received "
+            f"{mean!r} and {std!r}."
+        )
+    scale = [1 / (255 * each) for each in std]
+    offset = [-a / b for a, b in zip(mean, std, strict=True)]
+    if len(set(scale)) == len(set(offset)) == 1:
+        # One number for all: with three, Keras asks its global image_data_format for their axis.
+        return keras.layers.Rescaling(scale[0], offset[0], name="normalize_pixels")(image)
+    return keras.layers.Rescaling(scale, offset, name="normalize_pixels")(image)
+
+
+def torch_uniform() -> keras.initializers.Initializer:
+    """PyTorch's default for convolutions and linear layers: uniform within 1 / sqrt(fan in).
+
+    Example:
+        >>> float(keras.ops.max(torch_uniform()((100, 4)))) <= 0.1
+        True
+    """
+    return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+
+
+def torch_uniform_bias(fan_in: int) -> keras.initializers.Initializer:
+    """PyTorch's default for the biases of a layer of this fan in: uniform within 1 / sqrt(fan in).
+
+    Example:
+        >>> float(keras.ops.max(torch_uniform_bias(100)((8,)))) <= 0.1
+        True
+    """
+    return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
+
+
+def readout(inputs: Any, classes: int, name: str) -> Any:
+    """The logits: a linear layer, in at least float32, initialised as PyTorch does.
+
+    Args:
+        inputs: symbolic (N, features).
+        classes: number of classes.
+        name: of the layer.
+
+    Example:
+        >>> readout(keras.Input((20,)), 10, "fc").shape
+        (None, 10)
+    """
+    return keras.layers.Dense(
+        classes,
+        kernel_initializer=torch_uniform(),
+        bias_initializer=torch_uniform_bias(inputs.shape[-1]),
+        dtype=readout_dtype(),
+        name=name,
+    )(inputs)
 
 
 def readout_dtype() -> str:

@@ -31,6 +31,7 @@ class ModelInfo:
         quick_start: arguments that make it small enough to train on a laptop in minutes; the
             commands use them on the embedded data sets, and say so.
         recipe: the flag file of the published training, if there is one.
+        classifier: whether the output is one probability per class.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModelInfo:
     recurrent: bool = False
     quick_start: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None
+    classifier: bool = True
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -24,9 +24,11 @@ from tfbio.models import resnet
 from tfbio.models.construction import (
     InputShape,
     check_input_shape,
+    normalized_pixels,
     predictions,
-    readout_dtype,
+    readout,
     scaled,
+    torch_uniform,
     weights_and_classes,
 )
 from tfbio.models.registry import register_model
@@ -90,7 +92,7 @@ def _resnet50(
     filters = scaled(_FILTERS, width)
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
-    normalized = _normalize(image, pixel_mean, pixel_std) if include_preprocessing else image
+    normalized = normalized_pixels(image, pixel_mean, pixel_std) if include_preprocessing else image
     outputs = resnet.stem(normalized, filters[0])
     pool = _polar_map if components.cortical_magnification else resnet.max_pool
     outputs = pool(outputs)
@@ -112,33 +114,12 @@ def _resnet50(
     pooled = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="avgpool")(
         outputs
     )
-    logits = keras.layers.Dense(
-        classes,
-        kernel_initializer=_torch_uniform(),
-        bias_initializer=_torch_uniform_bias(pooled.shape[-1]),
-        dtype=readout_dtype(),
-        name="fc",
-    )(pooled)
+    logits = readout(pooled, classes, "fc")
     model = keras.Model(image, predictions(logits, classifier_activation), name=name)
     # === Weights ===
     if weights is not None:
         load_weights(model, weights, skip_mismatch=True)
     return model
-
-
-def _normalize(image: Any, mean: Sequence[float], std: Sequence[float]) -> Any:
-    """[0, 255] to units of the standard deviation from the mean, both given for [0, 1]."""
-    if np.shape(mean) != (3,) or np.shape(std) != (3,) or min(std) <= 0:
-        raise InputError(
-            "Expected `pixel_mean` and `pixel_std` of three colours, the second above 0, received "
-            f"{mean!r} and {std!r}."
-        )
-    scale = [1 / (255 * each) for each in std]
-    offset = [-a / b for a, b in zip(mean, std, strict=True)]
-    if len(set(scale)) == len(set(offset)) == 1:
-        # One number for all: with three, Keras asks its global image_data_format for their axis.
-        return keras.layers.Rescaling(scale[0], offset[0], name="normalize_pixels")(image)
-    return keras.layers.Rescaling(scale, offset, name="normalize_pixels")(image)
 
 
 def _polar_map(responses: Any) -> Any:
@@ -192,7 +173,7 @@ def _spatial_convolution(
         f"{block}_conv2_0" if whole_stage else f"{block}_conv2_conv",
         strides,
         # The original made these three anew, after it had initialised the network.
-        _torch_uniform() if whole_stage else None,
+        torch_uniform() if whole_stage else None,
     )
     (channels,) = scaled([_CENTER_SURROUND_CHANNELS], width)
     return CenterSurround(
@@ -210,15 +191,6 @@ def _normalization(kind: str | None, upstream_exact: bool, inputs: Any, block: s
     if kind == "tuned":
         return TunedDivNorm(name=f"{block}_dn")(inputs)
     return inputs
-
-
-def _torch_uniform() -> keras.initializers.Initializer:
-    """PyTorch's default for convolutions and linear layers: uniform within 1 / sqrt(fan in)."""
-    return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
-
-
-def _torch_uniform_bias(fan_in: int) -> keras.initializers.Initializer:
-    return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
 
 
 # === The thirteen models ===

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfbio._compiled import forget_compiled_functions
 from tfbio.layers.locally_connected_2d import LocallyConnected2D
 from tfbio.weights.errors import Shape, WeightsError
 from tfbio.weights.reading import Tensors, read_tensors
@@ -19,7 +20,9 @@ from tfbio.weights.readout import readout_variables
 from tfbio.weights.state_dict import state_dict_targets
 from tfbio.weights.targets import Target, Targets, keras_targets
 from tfbio.weights.time_steps import is_of_later_step, time_step
-from tfbio.weights.v1_components import input_size_of, variant_of
+from tfbio.weights.v1_components import input_size_of
+from tfbio.weights.variants import variant_of
+from tfbio.weights.vonenet import check_settings
 
 _logger = logging.getLogger("tfbio")
 
@@ -153,10 +156,16 @@ def load_weights(
             not_finite=not_finite,
         )
 
+    for name, target in variables.items():
+        problem = None if name in skipped else target.problem(arrays[name])
+        if problem:
+            raise WeightsError(f"{tensors.description} does not fit {model.name!r}: {problem}")
+    check_settings(model, tensors)
+
     loaded = tuple(name for name in variables if name not in skipped)
     for name in loaded:
-        target = variables[name]
-        target.variable.assign(target.from_file(arrays[name]).astype(target.variable.dtype))
+        variables[name].assign(arrays[name])
+    forget_compiled_functions(model)
     report = WeightsReport(tensors.description, loaded, skipped, unused, idle, _twins(tensors))
     _logger.log(logging.WARNING if skipped else logging.INFO, "%s", report)
     return report

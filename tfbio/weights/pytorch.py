@@ -35,8 +35,8 @@ def import_torch() -> Any:
     return torch
 
 
-def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
-    """The state dict in a file that `torch.save` wrote: alone, or in a checkpoint.
+def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The state dict in a file that `torch.save` wrote, and the settings beside it.
 
     Only tensors and plain containers are read (`weights_only=True`): a file with code in it is
     refused, and the code is not executed.
@@ -45,7 +45,7 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         path: of a `.pt` or `.pth` file.
 
     Returns:
-        Names to arrays.
+        Names to arrays, and what `settings_of` finds.
 
     Raises:
         WeightsError: PyTorch is not installed, the file is damaged, it holds more than tensors, or
@@ -81,7 +81,24 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
             f"Expected a state dict or a checkpoint with one, received {path}, which holds a "
             f"{type(content).__name__}."
         )
-    return plain_arrays(content, str(path))
+    return plain_arrays(content, str(path)), settings_of(content)
+
+
+def settings_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a training that a checkpoint keeps, as VOneNet does under `"flags"`.
+
+    Args:
+        content: of a checkpoint, or names to tensors.
+
+    Returns:
+        Name to value; empty if there are none.
+
+    Example:
+        >>> settings_of({"flags": {"stride": 4}, "state_dict": {}})
+        {'stride': 4}
+    """
+    flags = content.get("flags")
+    return dict(flags) if isinstance(flags, Mapping) else {}
 
 
 def _is_torchscript(path: Path) -> bool:

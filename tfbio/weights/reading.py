@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from tfbio.weights.errors import WeightsError
-from tfbio.weights.pytorch import plain_arrays, read_checkpoint
+from tfbio.weights.pytorch import plain_arrays, read_checkpoint, settings_of
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # A zip archive, or a bare pickle, as PyTorch wrote before 1.6.
@@ -32,11 +32,13 @@ class Tensors:
         arrays: `layer/variable`, or `module.tensor`, to array.
         origin: the path, or a description of the source.
         format: what kind of file it is.
+        settings: of the training, if the file has them.
     """
 
     arrays: Mapping[str, np.ndarray]
     origin: str
     format: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_state_dict(self) -> bool:
@@ -92,7 +94,7 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
     if isinstance(source, Mapping):
         arrays = plain_arrays(source, "a dict of arrays")
         arrays = {_plain_name(name): array for name, array in arrays.items()}
-        return Tensors(arrays, "a dict of arrays", "given in memory")
+        return Tensors(arrays, "a dict of arrays", "given in memory", settings_of(source))
     path = Path(source)
     if not path.is_file():
         raise WeightsError(
@@ -109,7 +111,8 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
     if zipfile.is_zipfile(path) and path.suffix == ".keras":
         return Tensors(_read_keras(path), str(path), "Keras 3")
     if signature.startswith(_TORCH_SIGNATURES):
-        return Tensors(read_checkpoint(path), str(path), "PyTorch state dict")
+        arrays, settings = read_checkpoint(path)
+        return Tensors(arrays, str(path), "PyTorch state dict", settings)
     raise WeightsError(
         f"Expected an HDF5 file of legacy Keras, a .keras file or a file of PyTorch, received "
         f"{path}, which is {'empty' if not signature else 'none of them'}: download it again, or "

@@ -16,13 +16,17 @@ import numpy as np
 
 from tfbio.layers.center_surround import CenterSurround
 from tfbio.layers.dog_conv2d import DoGConv2D, squared_distances
+from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.layers.gaussian_div_norm import GaussianDivNorm
 from tfbio.layers.locally_connected_2d import LocallyConnected2D
+from tfbio.layers.multi_stride_conv2d import MultiStrideConv2D
 from tfbio.layers.polar_transform import PolarTransform, pooling_masks
 from tfbio.layers.tuned_div_norm import TunedDivNorm, channel_distances
+from tfbio.layers.v_one_block import VOneBlock
 from tfbio.weights.pytorch import import_torch
-from tfbio.weights.targets import Target, Targets
+from tfbio.weights.targets import FilterBank, Target, Targets
 from tfbio.weights.v1_components import is_sequential, sequential_name, unused_masks
+from tfbio.weights.vonenet import ignored_tensors, module_name
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,16 @@ def state_dict_targets(model: keras.Model) -> Targets:
     counters: set[str] = set()
     for layer in model.layers:
         for suffix, tensor in tensors_of(layer):
-            name = rename(f"{layer.name.replace('_', '.')}.{suffix}")
+            name = rename(f"{module_name(layer.name)}.{suffix}")
             if isinstance(tensor, Target):
                 variables[name] = tensor
             elif isinstance(tensor, Constant):
                 constants[name] = tensor.value
             else:
                 counters.add(name)
-    return Targets(variables, constants, frozenset(counters), unused_masks(model))
+    return Targets(
+        variables, constants, frozenset(counters) | ignored_tensors(model), unused_masks(model)
+    )
 
 
 def tensors_of(layer: keras.layers.Layer) -> Listing:
@@ -129,6 +135,24 @@ def _batch_normalization(layer: Any) -> Listing:
     yield "running_mean", Target(layer.moving_mean)
     yield "running_var", Target(layer.moving_variance)
     yield "num_batches_tracked", Counter()
+
+
+# === Layers of VOneNet ===
+
+
+def _gabor_conv(layer: GaborConv2D) -> Listing:
+    transposed = _transposed(layer.kernel, 2, 3, 1, 0)
+    yield "weight", FilterBank(layer.kernel, transposed.from_file, transposed.to_file, layer)
+
+
+def _v_one_block(layer: VOneBlock) -> Listing:
+    for bank in (layer.simple_conv_q0, layer.simple_conv_q1):
+        for suffix, tensor in _gabor_conv(bank):
+            yield f"{bank.name}.{suffix}", tensor
+
+
+def _multi_stride_convolution(layer: MultiStrideConv2D) -> Listing:
+    yield "weight", _transposed(layer.kernel, 2, 3, 1, 0)
 
 
 # === Layers of the V1 components ===
@@ -221,6 +245,9 @@ _LISTINGS: dict[type, Callable[[Any], Listing]] = {
     keras.layers.Conv2D: _convolution,
     keras.layers.Dense: _dense,
     keras.layers.BatchNormalization: _batch_normalization,
+    GaborConv2D: _gabor_conv,
+    VOneBlock: _v_one_block,
+    MultiStrideConv2D: _multi_stride_convolution,
     DoGConv2D: _dog_conv,
     CenterSurround: _center_surround,
     LocallyConnected2D: _locally_connected,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from tfbio.layers._single_channel import channels_of
+from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.weights.errors import Shape
 
 Rearrange = Callable[[np.ndarray], np.ndarray]
@@ -40,10 +42,43 @@ class Target:
         # An array of the right shape that takes no memory, while it is only turned round.
         return self.to_file(np.broadcast_to(np.int8(0), shape)).shape
 
+    def problem(self, array: np.ndarray) -> str | None:
+        """What makes an array of the right shape unfit, if anything does."""
+        return None
+
+    def assign(self, array: np.ndarray) -> None:
+        """Set the variable to the file's array."""
+        self.variable.assign(self.from_file(array).astype(self.variable.dtype))
+
     def value(self) -> np.ndarray:
         """The variable's value as a file holds it."""
         value = keras.ops.convert_to_numpy(self.variable.value)
         return np.ascontiguousarray(self.to_file(value))
+
+
+@dataclass(frozen=True)
+class FilterBank(Target):
+    """The kernel of a bank of filters that see one channel each.
+
+    Attributes:
+        layer: whose kernel it is.
+    """
+
+    layer: GaborConv2D | None = None
+
+    def problem(self, array: np.ndarray) -> str | None:
+        """Filters that see several channels."""
+        try:
+            channels_of(self.from_file(array))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def assign(self, array: np.ndarray) -> None:
+        """Set the kernel, and take the filters' channels from it."""
+        super().assign(array)
+        if self.layer is not None:
+            self.layer.find_channels()
 
 
 @dataclass(frozen=True)
@@ -74,4 +109,8 @@ def keras_targets(model: keras.Model) -> Targets:
         >>> keras_targets(model).variables["ReadoutDense/bias"].file_shape
         (4,)
     """
-    return Targets({variable.path: Target(variable) for variable in model.weights})
+    variables = {variable.path: Target(variable) for variable in model.weights}
+    for layer in model._flatten_layers():
+        if isinstance(layer, GaborConv2D):
+            variables[layer.kernel.path] = FilterBank(layer.kernel, layer=layer)
+    return Targets(variables)

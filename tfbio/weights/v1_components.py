@@ -71,45 +71,6 @@ def unused_masks(model: keras.Model) -> dict[str, np.ndarray]:
     return {"lpp.pooling_masks": masks, "lpp.pooling_mask_counts": counts}
 
 
-def variant_of(shapes: Mapping[str, Shape]) -> str | None:
-    """The model that a state dict belongs to, told by its tensors.
-
-    Args:
-        shapes: name to shape of the tensors.
-
-    Returns:
-        A registered name, or two whose files have the same tensors; None for another network.
-
-    Example:
-        >>> variant_of({"layer1.0.conv3.weight": (8, 2, 1, 1), "layer1.0.dn.A": (8, 8, 1, 1)})
-        'resnet50_div_norm'
-    """
-    if "4.0.conv1.weight" in shapes:
-        return "resnet50_cortical_magnification"
-    if "layer1.0.conv3.weight" not in shapes:
-        return None
-
-    def any_name(part: str) -> bool:
-        return any(part in name for name in shapes)
-
-    local = any(len(shape) == 6 for shape in shapes.values())
-    if any_name(".dn.sigmas"):
-        if any_name(".dog_conv."):
-            return "resnet50_composite_a or resnet50_composite_d"
-        if local:
-            return "resnet50_composite_b or resnet50_composite_g"
-        return "resnet50_composite_e or resnet50_tuned_norm"
-    if any_name(".dn.A"):
-        return "resnet50_div_norm"
-    if any_name(".conv2.dog."):
-        return "resnet50_composite_c"
-    if any_name(".dog_conv."):
-        return "resnet50_center_surround"
-    if local:
-        return "resnet50_local_rf" if any_name(".conv2.1.weight") else "resnet50_composite_f"
-    return "resnet50"
-
-
 def input_size_of(shapes: Mapping[str, Shape]) -> tuple[int, int] | None:
     """The image size that a state dict was made for, told by its local fields or polar masks.
 

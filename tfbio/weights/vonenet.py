@@ -1,0 +1,122 @@
+"""What is peculiar to the checkpoints of VOneNets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from tfbio.layers.v_one_block import VOneBlock
+from tfbio.weights.errors import WeightsError
+from tfbio.weights.reading import Tensors
+
+# Module names of the originals that have an underscore, as they read with dots.
+_UNDERSCORED = ("vone.block", "conv.input", "norm.skip")
+# Tensors of an adversarial training, of no use afterwards.
+_IGNORED = frozenset({"vone_block.div_u.weight", "vone_block.div_t.weight"})
+_FILTERS = "vone_block.simple_conv_q0.weight"
+# Our name of a setting in a checkpoint.
+_ARGUMENTS = {
+    "simple_channels": "simple_channels",
+    "complex_channels": "complex_channels",
+    "stride": "strides",
+    "k_exc": "k_exc",
+    "noise_mode": "noise_mode",
+    "noise_scale": "noise_scale",
+    "noise_level": "noise_level",
+}
+
+
+def module_name(layer_name: str) -> str:
+    """The original's name of a module, from the name of our layer.
+
+    Example:
+        >>> module_name("model_V2_norm1_0"), module_name("vone_block"), module_name("layer1_0_bn1")
+        ('model.V2.norm1_0', 'vone_block', 'layer1.0.bn1')
+    """
+    name = layer_name.replace("_", ".")
+    for dotted in _UNDERSCORED:
+        name = name.replace(dotted, dotted.replace(".", "_"))
+    # CORnet-S numbers a normalization by its time step.
+    return re.sub(r"\b(norm\d)\.(\d+)$", r"\1_\2", name)
+
+
+def ignored_tensors(model: keras.Model) -> frozenset[str]:
+    """Names of tensors that a checkpoint may have and the model has no use for.
+
+    Example:
+        >>> import tfbio
+        >>> ignored_tensors(tfbio.create_model("resnet50", width=0.125, blocks=(1, 1, 1, 1)))
+        frozenset()
+    """
+    return _IGNORED if _block(model) is not None else frozenset()
+
+
+def front_end_settings(tensors: Tensors) -> dict[str, Any]:
+    """The arguments of the VOneBlock that a checkpoint was trained with.
+
+    Args:
+        tensors: of a VOneNet, with the settings of its training if the file has them.
+
+    Returns:
+        Arguments of `VOneBlock`: as far as the settings tell, and the shape of its filters. Without
+        settings half of the cells are simple, as in all published networks.
+
+    Example:
+        >>> import numpy as np
+        >>> from tfbio.weights import read_tensors
+        >>> checkpoint = {
+        ...     "flags": {"stride": 2, "noise_mode": None},
+        ...     "state_dict": {"module.vone_block.simple_conv_q0.weight": np.zeros((8, 3, 25, 25))},
+        ... }
+        >>> found = front_end_settings(read_tensors(checkpoint))
+        >>> found["strides"], found["noise_mode"], found["kernel_size"], found["complex_channels"]
+        (2, None, 25, 4)
+    """
+    filters = tensors.arrays.get(_FILTERS)
+    found: dict[str, Any] = {}
+    if filters is not None and filters.ndim == 4:
+        cells = filters.shape[0]
+        found.update(
+            kernel_size=filters.shape[-1],
+            simple_channels=cells // 2,
+            complex_channels=cells - cells // 2,
+        )
+    found.update(_named(tensors.settings))
+    return found
+
+
+def check_settings(model: keras.Model, tensors: Tensors) -> None:
+    """Refuse a checkpoint whose front end answers otherwise than the model's.
+
+    Noise may differ: it is a matter of how a model is used.
+
+    Args:
+        model: any model.
+        tensors: about to be loaded.
+
+    Raises:
+        WeightsError: stride or gain differ.
+    """
+    block = _block(model)
+    if block is None:
+        return
+    trained_with = _named(tensors.settings)
+    own = {"strides": block.strides[0], "k_exc": block.k_exc}
+    for name, value in own.items():
+        if name in trained_with and trained_with[name] != value:
+            raise WeightsError(
+                f"{tensors.description} does not fit the model {model.name!r}, which is left as it "
+                f"was: it was trained with {name}={trained_with[name]}, the model has {value}. "
+                "Pass the file as `weights` when the model is made; it decides then."
+            )
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {ours: settings[theirs] for theirs, ours in _ARGUMENTS.items() if theirs in settings}
+
+
+def _block(model: keras.Model) -> VOneBlock | None:
+    return next((layer for layer in model.layers if isinstance(layer, VOneBlock)), None)
