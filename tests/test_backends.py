@@ -70,6 +70,22 @@ for case in layers.v1_golden.CASES:
         assert error < layers.v1_golden.tolerance(case, name), (case, name, error)
 for case in models.v1_golden.CASES:
     assert models.v1_golden.logits_error(case) < 1e-4, case
+
+# VOneNet: the front end from its seeds, with its gradient, and a whole network.
+import layers.vone_golden, models.vone_golden
+for case in layers.vone_golden.CASES:
+    for name, error in layers.vone_golden.errors(case).items():
+        assert error < 1e-5, (case, name, error)
+for case in ("vone_cornets", "vone_resnet50"):
+    assert models.vone_golden.logits_error(case) < 1e-4, case
+model = tfbio.create_model("vone_block", input_shape=(32, 32, 3), simple_channels=4,
+                           complex_channels=4, noise_seed=0)
+image = np.zeros((2, 32, 32, 3), "float32")
+first, second = (keras.ops.convert_to_numpy(model(image)) for _ in range(2))
+assert (first != second).any()
+tfbio.models.set_noise(model, "fixed")
+first, second = (keras.ops.convert_to_numpy(model(each)) for each in (image, image[:1]))
+assert np.abs(first[1:] - second).max() < 1e-5
 assert "tensorflow" not in sys.modules
 print("as on TensorFlow")
 """

@@ -81,7 +81,7 @@ def checkpoint(case: str) -> dict[str, Any]:
 
 def logits_error(case: str, **arguments: Any) -> float:
     """Relative error of the logits of a model that is made of the case's checkpoint."""
-    config, arrays = load_case(case)
+    _, arrays = load_case(case)
     model = tfbio.create_model(
         CASES[case], input_shape=arrays["input"].shape[1:], weights=checkpoint(case),
         include_preprocessing=False, classifier_activation=None, **arguments,

@@ -8,10 +8,39 @@ from absl import flags
 
 from tfbio.cli.command import given
 from tfbio.errors import InputError
+from tfbio.layers.gabor_parameters import DISTRIBUTIONS
+from tfbio.layers.neuronal_noise import NOISE_MODES
 from tfbio.models.registry import model_info
 
-# Arguments of the models' own, as flags.
-_OWN = ("width", "timesteps", "cumulative_readout")
+_NO_NOISE = "none"
+
+# Arguments of the models' own, as flags: type, then what it is.
+_NUMBERS: dict[str, tuple[type, str]] = {
+    "width": (float, "Factor on the number of filters. Default: 1, as published."),
+    "timesteps": (int, "Time steps of a recurrent model. Default: as published."),
+    "simple_channels": (int, "Simple cells of a VOneNet at each place."),
+    "complex_channels": (int, "Complex cells of a VOneNet at each place."),
+    "kernel_size": (int, "Side of the Gabor filters of a VOneNet, pixels, odd."),
+    "strides": (int, "Stride of the Gabor filters of a VOneNet, pixels."),
+    "k_exc": (float, "Gain of a VOneNet's cells."),
+    "visual_degrees": (float, "What the image of a VOneNet spans, degrees of visual angle."),
+    "gabor_seed": (int, "Of the Gabor filters' parameters."),
+    "channel_seed": (int, "Of the colours that the Gabor filters see."),
+    "sf_corr": (float, "Correlation of the filters' spatial frequency and size."),
+    "sf_max": (float, "Highest spatial frequency of the filters, cycles per degree."),
+    "sf_min": (float, "Lowest spatial frequency of the filters, cycles per degree."),
+    "noise_scale": (float, "Scale of a VOneNet's noise."),
+    "noise_level": (float, "Level of a VOneNet's noise, spikes."),
+}
+_CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
+    "gabor_distribution": (DISTRIBUTIONS, "Of the Gabor filters' parameters."),
+    "noise_mode": ((*NOISE_MODES, _NO_NOISE), "Noise of a VOneNet. Default: as published."),
+}
+_SWITCHES = {
+    "cumulative_readout": "Read out the sum of the logits over time steps.",
+    "upstream_exact": "Compute as the original does, defects included. Default: yes.",
+}
+_OWN = (*_NUMBERS, *_CHOICES, *_SWITCHES)
 MODEL_FLAGS = ("image_size", *_OWN)
 
 
@@ -24,33 +53,35 @@ def define_model_flags(values: flags.FlagValues, default: str | None = None) -> 
         "image_size", None, "Height and width of the input, pixels. Default: as published.",
         lower_bound=1, flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_float(
-        "width", None, "Factor on the number of filters. Default: 1, as published.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_integer(
-        "timesteps", None, "Time steps of a recurrent model. Default: as published.",
-        lower_bound=1, flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_boolean(
-        "cumulative_readout", None, "Read out the sum of the logits over time steps.",
-        flag_values=values,
-    )  # fmt: skip
+    for name, (kind, text) in _NUMBERS.items():
+        define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+        define(name, None, text, flag_values=values)
+    for name, (choices, text) in _CHOICES.items():
+        flags.DEFINE_enum(name, None, list(choices), text, flag_values=values)
+    for name, text in _SWITCHES.items():
+        flags.DEFINE_boolean(name, None, text, flag_values=values)
 
 
 def model_arguments(values: flags.FlagValues) -> dict[str, Any]:
     """The builder's arguments that the flags give.
 
     Raises:
-        InputError: the model does not take one of them.
+        InputError: the model does not take one of them, or has no classifier.
     """
     info = model_info(values.model)
+    if not info.classifier:
+        raise InputError(
+            f"Expected a model with a classifier, received {info.name}, which gives responses: "
+            "it is for `tfbio.create_model`. `tfbio.list_models()` names the others."
+        )
     arguments = given(values, _OWN)
     strange = [name for name in arguments if name not in info.arguments]
     if strange:
         raise InputError(
             f"{info.name} takes no {' or '.join('--' + name for name in strange)}: leave it out."
         )
+    if arguments.get("noise_mode") == _NO_NOISE:
+        arguments["noise_mode"] = None
     if values.image_size is not None:
         arguments["input_shape"] = (values.image_size, values.image_size, 3)
     if info.recurrent:

@@ -14,6 +14,7 @@ from absl import flags
 from tfbio.cli.command import run_command
 from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.cli.models import define_model_flags, model_arguments
+from tfbio.cli.noise import apply_noise, define_noise_flags
 from tfbio.cli.optimization import chosen_optimizer, define_optimizer_flags
 from tfbio.datasets.catalog import EMBEDDED, canonical_name, load_dataset
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
@@ -67,6 +68,7 @@ def _define_flags(values: flags.FlagValues) -> None:
         "crop or random_resized_crop, flip, or none. Default: the data set's.", **at,
     )  # fmt: skip
     define_framing_flags(values)
+    define_noise_flags(values)
     flags.DEFINE_string("weights", None, "Weights to start from.", **at)
     flags.DEFINE_enum(
         "mode", "train", list(_MODES), "finetune trains the classifier of --weights only.", **at
@@ -112,6 +114,7 @@ def _main(values: flags.FlagValues) -> None:
         model = create_model(
             info.name, classes=len(source.class_names), weights=values.weights, **arguments
         )
+        apply_noise(values, model)
         if values.mode == "finetune":
             train_classifier_only(model)
         optimizer = chosen_optimizer(values, batches.steps_per_epoch)

@@ -11,6 +11,7 @@ from absl import flags
 from tfbio.cli.command import given
 from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.cli.models import MODEL_FLAGS, model_arguments
+from tfbio.cli.noise import apply_noise, define_noise_flags
 from tfbio.datasets.catalog import canonical_name
 from tfbio.errors import InputError
 from tfbio.models.registry import ModelInfo, create_model, model_info
@@ -50,14 +51,21 @@ def define_trained_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.", flag_values=values)
     flags.DEFINE_string("weights", None, "Weights file, together with --model.", flag_values=values)
     define_framing_flags(values)
+    define_noise_flags(values)
 
 
 def find_trained(values: flags.FlagValues) -> TrainedModel:
-    """The trained model that the flags name.
+    """The trained model that the flags name, its noise drawn as they say.
 
     Raises:
         InputError: there is none, or the flags contradict each other.
     """
+    trained = _find(values)
+    apply_noise(values, trained.model)
+    return trained
+
+
+def _find(values: flags.FlagValues) -> TrainedModel:
     if (values.model is None) != (values.weights is None):
         raise InputError(
             "Expected --model and --weights together, or neither to take a run, received "

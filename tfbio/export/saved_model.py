@@ -17,6 +17,8 @@ from tfbio.datasets.images import check_framing, decode_image, resize_and_crop
 from tfbio.errors import InputError
 from tfbio.export.labels import check_labels
 from tfbio.export.versions import free_version, publish, staging_folder
+from tfbio.layers.neuronal_noise import SAMPLINGS, Sampling
+from tfbio.models.noise import noise_layers
 
 LABELS_FILE = "labels.txt"
 
@@ -43,6 +45,10 @@ def export_saved_model(
         probabilities          float32 (N, classes), at the last time step
         probabilities_by_time  float32 (N, time, classes); one step if the model gives no more
         label                  string (N,), of the largest probability
+
+    A model with noise draws it in these as it does itself (`tfbio.models.set_noise`), and has one
+    more signature for each way to draw it, with the input of `serving_default`:
+    `serving_noise_sample`, `serving_noise_fixed`, `serving_noise_mean`, `serving_noise_off`.
 
     `serving_bytes` decodes, scales and crops as evaluation does, with the same code. One broken
     file fails its whole batch. A model whose H or W is None has no such signature.
@@ -130,9 +136,15 @@ def _archive(
     archive = keras.export.ExportArchive()
     archive.track(label_table)
     images_shape = (None, *size, 3)
-    predict_float32 = archive.add_endpoint(
-        "serving_default", predict, [tf.TensorSpec(images_shape, tf.float32, name="images")]
-    )
+    float32_images = tf.TensorSpec(images_shape, tf.float32, name="images")
+    predict_float32 = archive.add_endpoint("serving_default", predict, [float32_images])
+
+    for sampling, name in _noise_signatures(model, size).items():
+        with _noise_drawn(model, sampling):
+            # Traced now, while noise is drawn this way.
+            by_noise = tf.function(predict, input_signature=[float32_images], autograph=False)
+            by_noise.get_concrete_function()
+        archive.add_endpoint(name, by_noise)
 
     # The others call the first, so that the model's graph is traced and stored once.
     def predict_uint8(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -158,6 +170,34 @@ def _archive(
         "serving_bytes", predict_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
     )
     return archive
+
+
+def _noise_signatures(
+    model: keras.Model, size: tuple[int | None, int | None]
+) -> dict[Sampling, str]:
+    """How noise can be drawn, and the name of the signature that draws it so."""
+    if not noise_layers(model):
+        return {}
+    # Fixed noise is drawn for every place, so their number has to be known.
+    return {
+        sampling: f"serving_noise_{sampling}"
+        for sampling in SAMPLINGS
+        if sampling != "fixed" or None not in size
+    }
+
+
+@contextlib.contextmanager
+def _noise_drawn(model: keras.Model, sampling: Sampling) -> Iterator[None]:
+    """Draw the noise of a model in another way for a while."""
+    layers = noise_layers(model)
+    before = [layer.sampling for layer in layers]
+    try:
+        for layer in layers:
+            layer.sampling = sampling
+        yield
+    finally:
+        for layer, own in zip(layers, before, strict=True):
+            layer.sampling = own
 
 
 def _label_table(labels_file: Path, classes: int) -> tf.lookup.StaticHashTable:

@@ -34,6 +34,9 @@ def logits_model(model: keras.Model) -> keras.Model:
             f"Expected a model that ends in a layer named 'predictions', received {model.name!r}, "
             f"which ends in {last.name!r}."
         )
+    # The layer may be shared with another model: its input is the one of this model's output.
+    layer, node, _ = model.outputs[0]._keras_history
+    (inputs,) = layer._inbound_nodes[node].input_tensors
     # As exact as the activation itself, so that a loss in mixed precision stays exact.
-    logits = keras.layers.Activation("linear", dtype=last.dtype_policy, name="logits")(last.input)
+    logits = keras.layers.Activation("linear", dtype=last.dtype_policy, name="logits")(inputs)
     return keras.Model(model.input, logits, name=f"{model.name}_logits")

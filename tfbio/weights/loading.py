@@ -104,7 +104,7 @@ def load_weights(
     arrays = {
         name: array if tensors.is_state_dict else _as_stored(variables.get(name), array, model)
         for name, array in tensors.arrays.items()
-        if name not in targets.ignored
+        if name not in targets.ignored | targets.obsolete
     }
     unused = tuple(name for name in arrays if is_of_later_step(name, variables))
     idle = tuple(name for name in arrays if name in targets.unused)

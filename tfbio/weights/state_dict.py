@@ -26,7 +26,7 @@ from tfbio.layers.v_one_block import VOneBlock
 from tfbio.weights.pytorch import import_torch
 from tfbio.weights.targets import FilterBank, Target, Targets
 from tfbio.weights.v1_components import is_sequential, sequential_name, unused_masks
-from tfbio.weights.vonenet import ignored_tensors, module_name
+from tfbio.weights.vonenet import module_name, obsolete_tensors
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def state_dict_targets(model: keras.Model) -> Targets:
             else:
                 counters.add(name)
     return Targets(
-        variables, constants, frozenset(counters) | ignored_tensors(model), unused_masks(model)
+        variables, constants, frozenset(counters), obsolete_tensors(model), unused_masks(model)
     )
 
 

@@ -89,7 +89,9 @@ class Targets:
         variables: name of a tensor to where it goes.
         constants: name of a tensor that the model derives itself to its value: such tensors may
             be in the file or not, and have to agree.
-        ignored: names of tensors that may be in the file and mean nothing to the model.
+        ignored: names of tensors that may be in the file and mean nothing to the model: counters,
+            which the original wants back.
+        obsolete: names of such tensors that the original does without, too.
         unused: tensors of the original that the model has no use for, with what the original
             has there.
     """
@@ -97,6 +99,7 @@ class Targets:
     variables: dict[str, Target]
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
+    obsolete: frozenset[str] = frozenset()
     unused: dict[str, np.ndarray] = field(default_factory=dict)
 
 

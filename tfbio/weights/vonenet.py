@@ -15,7 +15,7 @@ from tfbio.weights.reading import Tensors
 # Module names of the originals that have an underscore, as they read with dots.
 _UNDERSCORED = ("vone.block", "conv.input", "norm.skip")
 # Tensors of an adversarial training, of no use afterwards.
-_IGNORED = frozenset({"vone_block.div_u.weight", "vone_block.div_t.weight"})
+_OBSOLETE = frozenset({"vone_block.div_u.weight", "vone_block.div_t.weight"})
 _FILTERS = "vone_block.simple_conv_q0.weight"
 # Our name of a setting in a checkpoint.
 _ARGUMENTS = {
@@ -43,15 +43,15 @@ def module_name(layer_name: str) -> str:
     return re.sub(r"\b(norm\d)\.(\d+)$", r"\1_\2", name)
 
 
-def ignored_tensors(model: keras.Model) -> frozenset[str]:
+def obsolete_tensors(model: keras.Model) -> frozenset[str]:
     """Names of tensors that a checkpoint may have and the model has no use for.
 
     Example:
         >>> import tfbio
-        >>> ignored_tensors(tfbio.create_model("resnet50", width=0.125, blocks=(1, 1, 1, 1)))
+        >>> obsolete_tensors(tfbio.create_model("resnet50", width=0.125, blocks=(1, 1, 1, 1)))
         frozenset()
     """
-    return _IGNORED if _block(model) is not None else frozenset()
+    return _OBSOLETE if _block(model) is not None else frozenset()
 
 
 def front_end_settings(tensors: Tensors) -> dict[str, Any]:
