@@ -21,6 +21,7 @@ from tfbio.training.run_directory import RunDirectory
 RECIPES = Path(__file__).parent.parent / "recipes"
 IMAGENET = RECIPES / "resnet50_imagenet64.flags"
 TINY_IMAGENET = RECIPES / "resnet50_tiny_imagenet_finetune.flags"
+VONENET = RECIPES / "vonenet_imagenet.flags"
 # After the recipe, and so in place of what it says.
 SMALL = ["--model=b_cnn", "--width=0.03125", "--epochs=1", "--batch_size=4"]
 CLASSES = ("n01443537", "n01629819", "n01641577")
@@ -113,6 +114,22 @@ def test_the_published_training_of_the_resnets():
     assert settings[TINY_IMAGENET]["mode"] == "finetune"
     assert settings[TINY_IMAGENET]["augment"] == "flip"
     assert "resize_through" not in settings[TINY_IMAGENET]
+
+
+def test_the_published_training_of_the_vonenets():
+    settings = dict(
+        line.removeprefix("--").split("=", 1)
+        for line in VONENET.read_text().splitlines()
+        if line.startswith("--")
+    )
+    published = {
+        "image_size": "224", "optimizer": "sgd", "momentum": "0.9", "weight_decay": "1e-4",
+        "learning_rate": "0.1", "schedule": "step", "milestones": "20,40,60", "epochs": "70",
+        "decay_factor": "0.1", "batch_size": "256", "noise_mode": "neuronal",
+        "noise_scale": "0.35", "noise_level": "0.07", "augment": "random_resized_crop,flip",
+    }  # fmt: skip
+    assert published.items() <= settings.items()
+    assert float(settings["crop_ratio"]) * 256 == 224
 
 
 def test_small_versions_run_from_end_to_end(in_a_folder, capsys):

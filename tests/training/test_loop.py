@@ -23,6 +23,11 @@ EPOCHS = 2
 BL_RCNN = {"name": "bl_rcnn", "width": 1 / 32, "timesteps": 2, "return_sequences": True}
 # Half of some channels are dropped in training.
 WITH_DROPOUT = {"name": "resnet50_local_rf", "width": 1 / 16, "blocks": (1, 1, 1, 1)}
+# The noise of the front end is drawn anew at every step.
+WITH_NOISE = {
+    "name": "vone_alexnet", "width": 1 / 16, "simple_channels": 4, "complex_channels": 4,
+    "visual_degrees": 1.0, "dropout": 0.0,
+}  # fmt: skip
 
 
 def _train(
@@ -110,15 +115,16 @@ def test_the_scale_of_the_loss_in_half_precision_goes_on_too(tmp_path):
         np.testing.assert_array_equal(weight, same)
 
 
-def test_random_draws_of_layers_go_on_too(tmp_path):
+@pytest.mark.parametrize("model_of", [WITH_DROPOUT, WITH_NOISE], ids=["dropout", "noise"])
+def test_random_draws_of_layers_go_on_too(model_of, tmp_path):
     """Keras keeps the state of dropout in no file: with it lost, other channels are dropped."""
     runs = [open_run(tmp_path, name, "")[0] for name in ("whole", "killed")]
-    whole, _ = _train(runs[0], model_of=WITH_DROPOUT)
+    whole, _ = _train(runs[0], model_of=model_of)
     with pytest.raises(KilledError):
-        _train(runs[1], model_of=WITH_DROPOUT, callbacks=[Kill(5)], checkpoint_steps=2)
+        _train(runs[1], model_of=model_of, callbacks=[Kill(5)], checkpoint_steps=2)
     # Names of Keras' generators count up over the process: those of the resumed run are others.
     keras.layers.Dropout(0.5)
-    resumed, _ = _train(runs[1], model_of=WITH_DROPOUT, checkpoint_steps=2)
+    resumed, _ = _train(runs[1], model_of=model_of, checkpoint_steps=2)
     for weight, same in zip(_weights(resumed), _weights(whole), strict=True):
         np.testing.assert_allclose(weight, same, rtol=0, atol=1e-10)
 
