@@ -204,9 +204,9 @@ class ResNet50(nn.Module):
                 for number in range(3)
             )
         )
-        self.layer2 = _stage(256, 128, 4)
-        self.layer3 = _stage(512, 256, 6)
-        self.layer4 = _stage(1024, 512, 3)
+        self.layer2 = stage(256, 128, 4)
+        self.layer3 = stage(512, 256, 6)
+        self.layer4 = stage(1024, 512, 3)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(2048, classes)
 
@@ -265,8 +265,9 @@ class ConvolutionAndDoG(nn.Module):
         return self.dog(self.conv(inputs))
 
 
-def _stage(channels: int, filters: int, blocks: int) -> nn.Sequential:
-    first = Bottleneck(channels, filters, 2)
+def stage(channels: int, filters: int, blocks: int, stride: int = 2) -> nn.Sequential:
+    """Blocks of which the first changes the number of channels and the size."""
+    first = Bottleneck(channels, filters, stride)
     return nn.Sequential(first, *(Bottleneck(4 * filters, filters, 1) for _ in range(blocks - 1)))
 
 

@@ -12,18 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from cases import Case
+from cases import FORWARD, FORWARD_BACKWARD, Case
 
 Arrays = dict[str, np.ndarray]
 OURS, OURS_JIT, THEIRS = "tfbio", "tfbio, jit_compile", "PyTorch"
-FORWARD, FORWARD_BACKWARD = "forward", "forward+backward"
 
 
 class Side(abc.ABC):
     """One side of a case: built, with its inputs, ready to run.
 
     Forward is inference. Forward and backward is training: the gradients of
-    sum(output x cotangent), of the input and of every trainable weight.
+    sum(output x cotangent), of the input, of every trainable weight, or of both, as the case says.
     """
 
     def work(self, mode: str) -> Callable[[], Any]:
@@ -53,7 +52,7 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     def output(self) -> Arrays:
-        """The output of inference, as an array to compare."""
+        """The output of inference, as an array to compare; noise is the same on both sides."""
 
     @abc.abstractmethod
     def gradients(self) -> Arrays:
@@ -79,6 +78,11 @@ def draw_cotangent(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(1).standard_normal(shape, np.float32)
 
 
+def draw_noise(shape: tuple[int, ...]) -> np.ndarray:
+    """What a noisy case takes in place of drawn numbers, in our layout."""
+    return np.random.default_rng(2).standard_normal(shape, np.float32)
+
+
 def channels_first(array: np.ndarray) -> np.ndarray:
     """(N, H, W, C) to (N, C, H, W); other arrays as they are."""
     return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
@@ -93,30 +97,34 @@ class TensorFlowSide(Side):
         import keras
         import tensorflow as tf
 
-        import tfbio
-
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         keras.utils.set_random_seed(0)
-        self.computes = case.ours.build(tfbio)
+        self.computes = case.ours.build()
         inputs = tf.constant(draw_inputs(case))
         if not self.computes.built:
             self.computes.build(inputs.shape)
-        cotangent = tf.constant(draw_cotangent(self.computes.compute_output_shape(inputs.shape)))
-        watched = [weight.value for weight in self.computes.trainable_weights]
+        output_shape = self.computes.compute_output_shape(inputs.shape)
+        cotangent = tf.constant(draw_cotangent(output_shape))
+        self._watches_input = "input" in case.gradients_of
+        self._weights = self.computes.trainable_weights if "weights" in case.gradients_of else []
+        weights = [weight.value for weight in self._weights]
+        self._given = {"noise": tf.constant(draw_noise(output_shape))} if case.noisy else {}
 
         @tf.function(jit_compile=jit_compile or None, autograph=False)
-        def forward(inputs):
-            return self.computes(inputs, training=False)
+        def forward(inputs, **given):
+            return self.computes(inputs, training=False, **given)
 
         @tf.function(jit_compile=jit_compile or None, autograph=False)
         def forward_backward(inputs, cotangent):
+            watched = [inputs, *weights] if self._watches_input else weights
             with tf.GradientTape() as tape:
-                tape.watch(inputs)
+                if self._watches_input:
+                    tape.watch(inputs)
                 loss = tf.reduce_sum(self.computes(inputs, training=True) * cotangent)
-            return tape.gradient(loss, [inputs, *watched])
+            return tape.gradient(loss, watched)
 
-        self._forward = lambda: forward(inputs)
+        self._forward = lambda **given: forward(inputs, **given)
         self._forward_backward = lambda: forward_backward(inputs, cotangent)
 
     @property
@@ -150,7 +158,7 @@ class TensorFlowSide(Side):
         return self._forward_backward()
 
     def output(self):
-        return {"output": channels_first(self.forward().numpy())}
+        return {"output": channels_first(self._forward(**self._given).numpy())}
 
     def gradients(self):
         import keras
@@ -163,9 +171,11 @@ class TensorFlowSide(Side):
             tensors = dict(tensors_of(self.computes))
             targets = {name: each for name, each in tensors.items() if isinstance(each, Target)}
         names = {id(target.variable): name for name, target in targets.items()}
-        of_input, *of_weights = (gradient.numpy() for gradient in self.forward_backward())
-        gradients = {"gradient of the input": channels_first(of_input)}
-        for weight, gradient in zip(self.computes.trainable_weights, of_weights, strict=True):
+        found = [gradient.numpy() for gradient in self.forward_backward()]
+        gradients = {}
+        if self._watches_input:
+            gradients["gradient of the input"] = channels_first(found.pop(0))
+        for weight, gradient in zip(self._weights, found, strict=True):
             name = names[id(weight)]
             gradients[f"gradient of {name}"] = np.ascontiguousarray(targets[name].to_file(gradient))
         return gradients
@@ -175,13 +185,23 @@ class PyTorchSide(Side):
     """Theirs: the original's algorithm in plain PyTorch."""
 
     def __init__(self, case: Case, threads: int):
-        import pytorch_forms
         import torch
 
         torch.set_num_threads(threads)
-        self.computes = case.theirs.build(pytorch_forms)
+        self.computes = case.theirs.build()
         # The weights are loaded later; batch normalization may not see what is in them before.
         self._inputs = torch.from_numpy(channels_first(draw_inputs(case)))
+        self._watched: dict[str, Any] = {}
+        if "input" in case.gradients_of:
+            self._watched["the input"] = self._inputs.requires_grad_()
+        if "weights" in case.gradients_of:
+            self._watched.update(
+                (name, weight)
+                for name, weight in self.computes.named_parameters()
+                if weight.requires_grad
+            )
+        self._noisy = case.noisy
+        self._given: dict[str, Any] = {}
         self._cotangent: Any = None
 
     @property
@@ -212,31 +232,32 @@ class PyTorchSide(Side):
         shape = (len(self._inputs), *shape[1:])
         ours = shape if len(shape) == 2 else (shape[0], *shape[2:], shape[1])
         self._cotangent = torch.from_numpy(channels_first(draw_cotangent(ours)))
+        if self._noisy:
+            self._given = {"noise": torch.from_numpy(channels_first(draw_noise(ours)))}
 
-    def forward(self):
+    def forward(self, **given):
         import torch
 
         self.computes.eval()
         with torch.inference_mode():
-            return self.computes(self._inputs)
+            return self.computes(self._inputs, **given)
 
     def forward_backward(self):
         import torch
 
         self.computes.train()
-        inputs = self._inputs.requires_grad_()
-        loss = (self.computes(inputs) * self._cotangent).sum()
-        return torch.autograd.grad(loss, [inputs, *self.computes.parameters()])
+        loss = (self.computes(self._inputs) * self._cotangent).sum()
+        return torch.autograd.grad(loss, list(self._watched.values()))
 
     def output(self):
-        return {"output": self.forward().numpy()}
+        return {"output": self.forward(**self._given).numpy()}
 
     def gradients(self):
-        of_input, *of_weights = (gradient.numpy() for gradient in self.forward_backward())
-        gradients = {"gradient of the input": of_input}
-        for (name, _), gradient in zip(self.computes.named_parameters(), of_weights, strict=True):
-            gradients[f"gradient of {name}"] = gradient
-        return gradients
+        found = self.forward_backward()
+        return {
+            f"gradient of {name}": gradient.numpy()
+            for name, gradient in zip(self._watched, found, strict=True)
+        }
 
 
 def _unused(name: str, own: Any) -> bool:

@@ -1,8 +1,9 @@
-"""The benchmark's command runs, and says what it lacks; its figures are not tested."""
+"""The benchmarks' commands run, and say what they lack; their figures are not tested."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -14,11 +15,29 @@ ROOT = Path(__file__).parent.parent
 
 
 HAS_PYTORCH = find_spec("torch") is not None
+# Both sides in one process, with a small image: here nothing is timed.
+_SMALL_NOISY_CASE = """
+from dataclasses import replace
+
+import numpy as np
+from measurement import compare
+from sides import make_side
+from vone_block import CASES
+
+case = next(case for case in CASES if case.noisy)
+case = replace(case, input_shape=(2, 32, 32, 3))
+ours, theirs = (make_side(name, case, threads=1) for name in ("tfbio", "PyTorch"))
+theirs.load(ours.state())
+compare(case.name, ours.output(), theirs.output(), 1e-5)
+for side in (ours, theirs):
+    if np.array_equal(side.forward().numpy(), side.forward().numpy()):
+        raise SystemExit(f"{side.version} draws no noise.")
+"""
 
 
-def _run(*arguments):
+def _run(*arguments, command="layers.py"):
     return subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "layers.py"), *arguments],
+        [sys.executable, str(ROOT / "benchmarks" / command), *arguments],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -36,10 +55,25 @@ def test_both_sides_agree_and_are_timed(tmp_path):
     assert sorted(case["case"] for case in cases) == ["CenterSurround", "TunedDivNorm"]
 
 
-def test_an_unknown_case_is_a_users_mistake():
-    answer = _run("--cases", "Nothing")
+@pytest.mark.skipif(not HAS_PYTORCH, reason="PyTorch is an extra")
+def test_both_sides_add_the_same_noise_and_draw_their_own():
+    path = os.pathsep.join(
+        [str(ROOT / "benchmarks"), str(ROOT), os.environ.get("PYTHONPATH", "")],
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", _SMALL_NOISY_CASE],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("command", "first"), [("layers.py", "LocallyConnected2D"), ("vone_block.py", "VOneBlock")]
+)
+def test_an_unknown_case_is_a_users_mistake(command, first):
+    answer = _run("--cases", "Nothing", command=command)
     assert answer.returncode == 2
-    assert answer.stderr.startswith("No case matches 'Nothing'. Cases: LocallyConnected2D, ")
+    assert answer.stderr.startswith(f"No case matches 'Nothing'. Cases: {first}, ")
 
 
 @pytest.mark.skipif(HAS_PYTORCH, reason="PyTorch is installed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Literal
 
 import keras
@@ -115,7 +116,7 @@ class NeuronalNoise(keras.layers.Layer):
         self.draws = count(draws, "draws")
         self.rectify = rectify
         self.seed = seed
-        self.fixed_seed = fixed_seed
+        self.fixed_seed = _check_fixed_seed(fixed_seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     @property
@@ -137,7 +138,7 @@ class NeuronalNoise(keras.layers.Layer):
 
     def fix_noise(self, seed: int = 0) -> None:
         """Give every image the same noise from now on, drawn from a seed."""
-        self.fixed_seed = seed
+        self.fixed_seed = _check_fixed_seed(seed)
         self.sampling = "fixed"
 
     def unfix_noise(self) -> None:
@@ -203,3 +204,10 @@ class NeuronalNoise(keras.layers.Layer):
             "seed": self.seed,
             "fixed_seed": self.fixed_seed,
         }
+
+
+def _check_fixed_seed(seed: Any) -> int:
+    """An int: with None, Keras would draw anew at every call."""
+    if not isinstance(seed, Integral):
+        raise ValueError(f"Expected the seed of fixed noise to be an int, received {seed!r}.")
+    return int(seed)

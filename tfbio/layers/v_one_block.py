@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbio.layers._convolution import odd, output_sizes, pair
+from tfbio.layers._convolution import known_channels, odd, output_sizes, pair
 from tfbio.layers._single_channel import check_channels, responses_by_filter, to_image
 from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.layers.gabor_parameters import (
@@ -21,6 +21,7 @@ from tfbio.layers.gabor_parameters import (
 )
 from tfbio.layers.neuronal_noise import NeuronalNoise, NoiseMode, Sampling
 
+_PARAMETERS = ("sf", "theta", "phase", "nx", "ny")
 # The smallest normal number of float32: below it, the gradient of the root is not finite.
 _SMALLEST_ENERGY = 1.1754944e-38
 
@@ -159,11 +160,7 @@ class VOneBlock(keras.layers.Layer):
             parameters = sample_gabor_parameters(
                 cells, gabor_seed, gabor_distribution, sf_corr, sf_max, sf_min
             )
-        elif isinstance(parameters, Mapping):
-            parameters = GaborParameters(
-                **{name: np.asarray(values, np.float64) for name, values in parameters.items()}
-            )
-        self.parameters = parameters
+        self.parameters = _check_parameters(parameters, cells)
         self._channels = None if channels is None else _two_rows(channels, cells)
         self.noise = NeuronalNoise(
             noise_mode,
@@ -180,7 +177,7 @@ class VOneBlock(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, inputs_shape):
-        size = self.image_size
+        colors, size = known_channels(inputs_shape), self.image_size
         if size is None:
             if None in inputs_shape[1:3]:
                 raise ValueError(
@@ -190,7 +187,7 @@ class VOneBlock(keras.layers.Layer):
             size = min(inputs_shape[1:3])
         if self._channels is None:
             drawn = sample_channels(
-                self.simple_channels + self.complex_channels, self.channel_seed, inputs_shape[-1]
+                self.simple_channels + self.complex_channels, self.channel_seed, colors
             )
             self._channels = _two_rows(drawn if self.upstream_exact else drawn[0], drawn.shape[1])
         in_pixels = self.parameters.in_pixels(size / self.visual_degrees)
@@ -199,7 +196,7 @@ class VOneBlock(keras.layers.Layer):
         self.simple_conv_q1 = self._bank("simple_conv_q1", in_quadrature, self._channels[1])
         self.simple_conv_q0.build(inputs_shape)
         self.simple_conv_q1.build(inputs_shape)
-        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: inputs_shape[-1]})
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: colors})
 
     def _bank(
         self, name: str, in_pixels: Mapping[str, Any], channels: Sequence[int]
@@ -267,8 +264,7 @@ class VOneBlock(keras.layers.Layer):
     def get_config(self):
         parameters = None
         if self._given_parameters:
-            names = ("sf", "theta", "phase", "nx", "ny")
-            parameters = {name: getattr(self.parameters, name).tolist() for name in names}
+            parameters = {name: getattr(self.parameters, name).tolist() for name in _PARAMETERS}
         return {
             **super().get_config(),
             "simple_channels": self.simple_channels,
@@ -295,6 +291,21 @@ class VOneBlock(keras.layers.Layer):
             "noise_fixed_seed": self.noise.fixed_seed,
             "upstream_exact": self.upstream_exact,
         }
+
+
+def _check_parameters(
+    parameters: GaborParameters | Mapping[str, Sequence[float]], cells: int
+) -> GaborParameters:
+    """The parameters as arrays, one number for each cell."""
+    given = parameters if isinstance(parameters, Mapping) else vars(parameters)
+    arrays = {name: np.asarray(values, np.float64) for name, values in given.items()}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != dict.fromkeys(_PARAMETERS, (cells,)):
+        raise ValueError(
+            f"Expected `parameters` to be {', '.join(_PARAMETERS)}, one number for each of {cells} "
+            f"cells, received arrays of shape {shapes}."
+        )
+    return GaborParameters(**arrays)
 
 
 def _two_rows(channels: Any, cells: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

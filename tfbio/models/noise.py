@@ -71,7 +71,7 @@ def set_noise(
     for layer in layers:
         layer.sampling = sampling
         if seed is not None:
-            layer.fixed_seed = seed
+            layer.fixed_seed = int(seed)
         if draws is not None:
             layer.draws = draws
     forget_compiled_functions(model)
