@@ -86,6 +86,14 @@ assert (first != second).any()
 tfbio.models.set_noise(model, "fixed")
 first, second = (keras.ops.convert_to_numpy(model(each)) for each in (image, image[:1]))
 assert np.abs(first[1:] - second).max() < 1e-5
+
+# Learned divisive normalization.
+import layers.divnorm_golden, models.divnorm_golden
+for case in layers.divnorm_golden.CASES:
+    for name, error in layers.divnorm_golden.errors(case).items():
+        assert error < layers.divnorm_golden.tolerance(case, name), (case, name, error)
+for case in ("alexnet_cifar100_ken", "resnet18_imagenet_ours_p05", "resnet50_imagenet_ours_p1"):
+    assert models.divnorm_golden.logits_error(case) < 1e-4, case
 assert "tensorflow" not in sys.modules
 print("as on TensorFlow")
 """

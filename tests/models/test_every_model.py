@@ -25,6 +25,9 @@ SMALL = {
         "input_shape": (67, 64, 3), "width": 1 / 16, "blocks": (1, 1, 1, 1), "times": (1, 2, 1),
         "visual_degrees": 2.0, "simple_channels": 4, "complex_channels": 4, "noise_mode": None,
     },
+    "divisive normalization": {
+        "input_shape": (37, 32, 3), "width": 1 / 8, "blocks": (1, 1, 1, 1), "variant": "cifar",
+    },
 }  # fmt: skip
 
 

@@ -35,7 +35,17 @@ def fill(name: str, shape: list[int]) -> np.ndarray | None:
         "rho": (1.0, 2.0),
         "sigma": (1.0, 2.0),
         "theta": (0.0, 2 * math.pi),
+        "lamb": (1.5, 4.0),
+        "alpha": (0.05, 0.3),
+        "beta": (0.7, 1.1),
+        "k": (0.5, 2.0),
     }
+    if leaf == "gamma":
+        return rng.uniform(
+            *((3.5, 4.5) if tuple(shape) == (1,) else (1.5, 2.5)), size=shape
+        ).astype(np.float32)
+    if leaf == "sigma" and len(shape) == 1:
+        return rng.uniform(0.5, 1.5, size=shape).astype(np.float32)
     if leaf in (
         "kernel_dists", "channel_distances", "x_coords", "y_coords", "pooling_masks",
         "pooling_mask_counts",

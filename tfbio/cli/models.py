@@ -10,9 +10,15 @@ from tfbio.cli.command import given
 from tfbio.errors import InputError
 from tfbio.layers.gabor_parameters import DISTRIBUTIONS
 from tfbio.layers.neuronal_noise import NOISE_MODES
+from tfbio.models.divisive_normalization import (
+    DIVISIVE_NORMALIZATIONS,
+    VARIANTS,
+    WEIGHT_INITIALIZATIONS,
+)
 from tfbio.models.registry import model_info
 
-_NO_NOISE = "none"
+# Stands for None in a choice.
+_NONE = "none"
 
 # Arguments of the models' own, as flags: type, then what it is.
 _NUMBERS: dict[str, tuple[type, str]] = {
@@ -31,14 +37,42 @@ _NUMBERS: dict[str, tuple[type, str]] = {
     "sf_min": (float, "Lowest spatial frequency of the filters, cycles per degree."),
     "noise_scale": (float, "Scale of a VOneNet's noise."),
     "noise_level": (float, "Level of a VOneNet's noise, spikes."),
+    "p": (float, "Exponent of the pools of divisive normalization, 0 to 1."),
+    "power": (float, "Exponent of responses in pooled divisive normalization."),
+    "initial_gamma": (float, "Logarithm of the gain of divisive normalization at first."),
+    "initial_sigma": (float, "Semi-saturation of divisive normalization at first."),
+    "epsilon": (float, "Added to the denominator of divisive normalization."),
+    "initial_lambda": (float, "Length of the exponential pool at first, channels."),
+    "initial_alpha": (float, "Strength of exponential divisive normalization at first."),
+    "initial_beta": (float, "Exponent of exponential divisive normalization at first."),
+    "initial_k": (float, "Semi-saturation of exponential divisive normalization at first."),
+    "init_std": (float, "Deviation of initial weights, --weight_init=normal."),
+    "init_mean_std": (float, "Deviation of mean filters, --weight_init=multivariate_gaussian."),
+    "init_variance": (float, "Variance around them, --weight_init=multivariate_gaussian."),
+    "init_std_ratio": (float, "Deviation around them, --weight_init=kaiming_gaussian."),
+    "l1_activity": (float, "L1 penalty on the activity after every convolution."),
+    "l1_weights": (float, "L1 penalty on the kernels of the convolutions."),
 }
 _CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
     "gabor_distribution": (DISTRIBUTIONS, "Of the Gabor filters' parameters."),
-    "noise_mode": ((*NOISE_MODES, _NO_NOISE), "Noise of a VOneNet. Default: as published."),
+    "noise_mode": ((*NOISE_MODES, _NONE), "Noise of a VOneNet. Default: as published."),
+    "divnorm": ((*DIVISIVE_NORMALIZATIONS, _NONE), "Divisive normalization. Default: pooled."),
+    "weight_init": (WEIGHT_INITIALIZATIONS, "Initial weights. Default: kaiming."),
+    "variant": (VARIANTS, "Pixels and first layers. Default: by the image size."),
 }
 _SWITCHES = {
     "cumulative_readout": "Read out the sum of the logits over time steps.",
     "upstream_exact": "Compute as the original does, defects included. Default: yes.",
+    "relu": "Rectify in a network with divisive normalization. Default: yes.",
+    "batchnorm": "Batch normalization in a network with divisive normalization. Default: yes.",
+    "divnorm_as_activation": "Divisive normalization is the activation.",
+    "single_gamma": "One gain for all pools.",
+    "single_sigma": "One semi-saturation for all pools.",
+    "fix_gamma": "Do not train the gain of divisive normalization.",
+    "fix_sigma": "Do not train the semi-saturation of divisive normalization.",
+    "fix_all": "Train nothing of divisive normalization.",
+    "normalize_gamma": "Normalize the gain over pools.",
+    "normalize_sigma": "Normalize the semi-saturation over pools.",
 }
 _OWN = (*_NUMBERS, *_CHOICES, *_SWITCHES)
 MODEL_FLAGS = ("image_size", *_OWN)
@@ -80,8 +114,9 @@ def model_arguments(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError(
             f"{info.name} takes no {' or '.join('--' + name for name in strange)}: leave it out."
         )
-    if arguments.get("noise_mode") == _NO_NOISE:
-        arguments["noise_mode"] = None
+    for name in _CHOICES:
+        if arguments.get(name) == _NONE:
+            arguments[name] = None
     if values.image_size is not None:
         arguments["input_shape"] = (values.image_size, values.image_size, 3)
     if info.recurrent:

@@ -18,6 +18,7 @@ from tfbio.layers._convolution import (
     pair,
     per_axis,
 )
+from tfbio.layers._exact import exactly
 from tfbio.layers._single_channel import (
     channels_of,
     check_channels,
@@ -167,7 +168,7 @@ class GaborConv2D(keras.layers.Layer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=dense.shape,
-            initializer=lambda shape, dtype: ops.convert_to_tensor(dense, dtype),
+            initializer=exactly(dense),
             trainable=False,
         )
 

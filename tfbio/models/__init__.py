@@ -2,6 +2,12 @@
 
 from tfbio.models.bl_rcnn import b_cnn, b_d_cnn, b_f_cnn, b_k_cnn, bl_rcnn
 from tfbio.models.cornet import cornet_s
+from tfbio.models.divisive_normalization import (
+    alexnet_divnorm,
+    resnet18_divnorm,
+    resnet50_divnorm,
+    vgg16_divnorm,
+)
 from tfbio.models.features import features, layer_outputs
 from tfbio.models.logits import logits_model
 from tfbio.models.noise import noise_layers, set_noise
@@ -38,6 +44,7 @@ from tfbio.models.vonenet import (
 __all__ = [
     "ModelInfo",
     "add_v1_front_end",
+    "alexnet_divnorm",
     "b_cnn",
     "b_d_cnn",
     "b_f_cnn",
@@ -52,6 +59,7 @@ __all__ = [
     "model_info",
     "noise_layers",
     "register_model",
+    "resnet18_divnorm",
     "resnet50",
     "resnet50_center_surround",
     "resnet50_composite_a",
@@ -63,9 +71,11 @@ __all__ = [
     "resnet50_composite_g",
     "resnet50_cortical_magnification",
     "resnet50_div_norm",
+    "resnet50_divnorm",
     "resnet50_local_rf",
     "resnet50_tuned_norm",
     "set_noise",
+    "vgg16_divnorm",
     "vone_alexnet",
     "vone_block",
     "vone_cornet_s",

@@ -11,9 +11,6 @@ from tfbio.layers.adaptive_average_pooling_2d import AdaptiveAveragePooling2D
 from tfbio.models import resnet
 from tfbio.models.construction import readout, torch_uniform, torch_uniform_bias
 
-# Side of the map that the classifier sees, pixels.
-_POOLED = 7
-
 
 def convolution(
     inputs: Any, filters: int, kernel_size: int, name: str, strides: int = 1, padding: int = 0
@@ -58,8 +55,10 @@ def features(inputs: Any, filters: Sequence[int], prefix: str) -> Any:
     return resnet.max_pool(outputs, f"{prefix}features_9")
 
 
-def classifier(inputs: Any, units: int, classes: int, prefix: str, dropout: float = 0.5) -> Any:
-    """Three linear layers, of a map pooled to 7 x 7.
+def classifier(
+    inputs: Any, units: int, classes: int, prefix: str, dropout: float = 0.5, pooled: int = 7
+) -> Any:
+    """Three linear layers, of a map pooled to a fixed size.
 
     Args:
         inputs: symbolic (N, H, W, C), H and W known.
@@ -67,6 +66,7 @@ def classifier(inputs: Any, units: int, classes: int, prefix: str, dropout: floa
         classes: number of classes.
         prefix: in front of every layer's name.
         dropout: share of the units that are dropped before either hidden layer in training.
+        pooled: side of the map that the first layer sees, pixels.
 
     Returns:
         Symbolic logits (N, classes).
@@ -75,9 +75,9 @@ def classifier(inputs: Any, units: int, classes: int, prefix: str, dropout: floa
         >>> tuple(classifier(keras.Input((7, 7, 4)), 16, 10, "").shape)
         (None, 10)
     """
-    pooled = AdaptiveAveragePooling2D(_POOLED, name=f"{prefix}avgpool")(inputs)
+    outputs = AdaptiveAveragePooling2D(pooled, name=f"{prefix}avgpool")(inputs)
     # PyTorch flattens channel by channel.
-    outputs = keras.layers.Permute((3, 1, 2), name=f"{prefix}channels_first")(pooled)
+    outputs = keras.layers.Permute((3, 1, 2), name=f"{prefix}channels_first")(outputs)
     outputs = keras.layers.Flatten(data_format="channels_last", name=f"{prefix}flatten")(outputs)
     for number in (1, 4):
         outputs = keras.layers.Dropout(dropout, name=f"{prefix}classifier_{number - 1}")(outputs)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -79,6 +80,33 @@ def scaled(filters: Sequence[int], width: float) -> list[int]:
     if not (width > 0 and math.isfinite(width)):
         raise InputError(f"Expected a width above 0, received {width}; 1 is the published network.")
     return [max(1, round(count * width)) for count in filters]
+
+
+def show_arguments(
+    build: Any, shared: Callable[..., Any], own: Callable[..., Any] | None = None, skipped: int = 0
+) -> None:
+    """Let `inspect.signature` list the arguments that a builder passes on.
+
+    Args:
+        build: a builder that takes `**others`.
+        shared: a function whose arguments are those of all models of its family.
+        own: a function whose last arguments are those of this model alone.
+        skipped: the number of arguments of `own` before them.
+
+    Example:
+        >>> def build(input_shape, **others): ...
+        >>> def of_family(noise="off"): ...
+        >>> show_arguments(build, of_family)
+        >>> list(inspect.signature(build).parameters)
+        ['input_shape', 'noise']
+    """
+
+    def named(function: Callable[..., Any]) -> list[inspect.Parameter]:
+        parameters = inspect.signature(function).parameters.values()
+        return [each for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
+
+    arguments = [*named(build), *named(shared), *(named(own)[skipped:] if own else [])]
+    build.__signature__ = inspect.Signature(arguments, return_annotation=keras.Model)
 
 
 def normalized_pixels(image: Any, mean: Sequence[float], std: Sequence[float]) -> Any:

@@ -19,6 +19,7 @@ from tfbio.models.construction import (
     predictions,
     readout,
     scaled,
+    show_arguments,
     weights_and_classes,
 )
 from tfbio.models.registry import register_model
@@ -210,7 +211,7 @@ def _register(
     name: str, back_end: BackEnd, headline: str, own: str, needs_size: bool = False
 ) -> Callable[..., keras.Model]:
     """Make the builder of a VOneNet with this back end, and register it."""
-    of_back_end = list(inspect.signature(back_end).parameters.values())[3:]
+    of_back_end = list(inspect.signature(back_end).parameters)[3:]
 
     def build(
         input_shape: InputShape = (_PUBLISHED_SIZE, _PUBLISHED_SIZE, 3),
@@ -226,7 +227,7 @@ def _register(
         image_size: int | None = None,
         **others: Any,
     ) -> keras.Model:
-        own = {each.name: others.pop(each.name) for each in of_back_end if each.name in others}
+        own = {each: others.pop(each) for each in of_back_end if each in others}
         weights, classes = weights_and_classes(weights, classes)
         check_input_shape(input_shape, _SMALLEST_INPUT, needs_size)
         # === Functional model ===
@@ -243,7 +244,7 @@ def _register(
             load_weights(model, weights, skip_mismatch=True)
         return model
 
-    _show_arguments(build, of_back_end)
+    show_arguments(build, _arguments_of_front_end, back_end, skipped=3)
     build.__name__ = build.__qualname__ = name
     build.__doc__ = _DOCUMENTATION.format(
         name=name,
@@ -267,19 +268,6 @@ def _register(
         },
         recipe="recipes/vonenet_imagenet.flags",
     )(build)
-
-
-def _show_arguments(build: Any, of_back_end: Sequence[inspect.Parameter]) -> None:
-    """Let `inspect.signature` list the arguments that a builder passes on."""
-    own = [
-        each
-        for each in inspect.signature(build).parameters.values()
-        if each.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    front_end = list(inspect.signature(_arguments_of_front_end).parameters.values())
-    build.__signature__ = inspect.Signature(
-        [*own, *front_end, *of_back_end], return_annotation=keras.Model
-    )
 
 
 vone_resnet50 = _register(
@@ -380,7 +368,7 @@ def vone_block(
     return model
 
 
-_show_arguments(vone_block, [])
+show_arguments(vone_block, _arguments_of_front_end)
 
 
 def _of_front_end(tensors: Tensors) -> Tensors:

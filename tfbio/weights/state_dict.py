@@ -16,17 +16,20 @@ import numpy as np
 
 from tfbio.layers.center_surround import CenterSurround
 from tfbio.layers.dog_conv2d import DoGConv2D, squared_distances
+from tfbio.layers.exponential_div_norm import ExponentialDivNorm
 from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.layers.gaussian_div_norm import GaussianDivNorm
 from tfbio.layers.locally_connected_2d import LocallyConnected2D
 from tfbio.layers.multi_stride_conv2d import MultiStrideConv2D
 from tfbio.layers.polar_transform import PolarTransform, pooling_masks
+from tfbio.layers.pooled_div_norm import PooledDivNorm
 from tfbio.layers.tuned_div_norm import TunedDivNorm, channel_distances
 from tfbio.layers.v_one_block import VOneBlock
+from tfbio.weights.module_names import module_name
 from tfbio.weights.pytorch import import_torch
 from tfbio.weights.targets import FilterBank, Target, Targets
 from tfbio.weights.v1_components import is_sequential, sequential_name, unused_masks
-from tfbio.weights.vonenet import module_name, obsolete_tensors
+from tfbio.weights.vonenet import obsolete_tensors
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,14 @@ def _multi_stride_convolution(layer: MultiStrideConv2D) -> Listing:
     yield "weight", _transposed(layer.kernel, 2, 3, 1, 0)
 
 
+# === Layers of learned divisive normalization ===
+
+
+def _by_variable_name(layer: PooledDivNorm | ExponentialDivNorm) -> Listing:
+    for variable in layer.weights:
+        yield variable.name, Target(variable)
+
+
 # === Layers of the V1 components ===
 
 
@@ -248,6 +259,8 @@ _LISTINGS: dict[type, Callable[[Any], Listing]] = {
     GaborConv2D: _gabor_conv,
     VOneBlock: _v_one_block,
     MultiStrideConv2D: _multi_stride_convolution,
+    PooledDivNorm: _by_variable_name,
+    ExponentialDivNorm: _by_variable_name,
     DoGConv2D: _dog_conv,
     CenterSurround: _center_surround,
     LocallyConnected2D: _locally_connected,

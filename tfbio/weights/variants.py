@@ -12,6 +12,13 @@ _VONENETS = {
     "model.features.0.weight": "vone_alexnet",
     "model.layer1.0.conv1.weight": "vone_resnet50",
 }
+# A tensor that tells a network with divisive normalization.
+_DIVISIVE_NORMALIZATION = {
+    "features.conv1_1.weight": "vgg16_divnorm",
+    "features.conv1.weight": "alexnet_divnorm",
+    "layer1.0.features.conv3.weight": "resnet50_divnorm",
+    "layer1.0.features.conv1.weight": "resnet18_divnorm",
+}
 
 
 def variant_of(shapes: Mapping[str, Shape]) -> str | None:
@@ -31,6 +38,9 @@ def variant_of(shapes: Mapping[str, Shape]) -> str | None:
         return next((name for tensor, name in _VONENETS.items() if tensor in shapes), "vone_block")
     if "V1.conv1.weight" in shapes and "V2.conv_input.weight" in shapes:
         return "cornet_s"
+    for tensor, name in _DIVISIVE_NORMALIZATION.items():
+        if tensor in shapes:
+            return name
     if "4.0.conv1.weight" in shapes:
         return "resnet50_cortical_magnification"
     if "layer1.0.conv3.weight" not in shapes:

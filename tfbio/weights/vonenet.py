@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +11,6 @@ from tfbio.layers.v_one_block import VOneBlock
 from tfbio.weights.errors import WeightsError
 from tfbio.weights.reading import Tensors
 
-# Module names of the originals that have an underscore, as they read with dots.
-_UNDERSCORED = ("vone.block", "conv.input", "norm.skip")
 # Tensors of an adversarial training, of no use afterwards.
 _OBSOLETE = frozenset({"vone_block.div_u.weight", "vone_block.div_t.weight"})
 _FILTERS = "vone_block.simple_conv_q0.weight"
@@ -27,20 +24,6 @@ _ARGUMENTS = {
     "noise_scale": "noise_scale",
     "noise_level": "noise_level",
 }
-
-
-def module_name(layer_name: str) -> str:
-    """The original's name of a module, from the name of our layer.
-
-    Example:
-        >>> module_name("model_V2_norm1_0"), module_name("vone_block"), module_name("layer1_0_bn1")
-        ('model.V2.norm1_0', 'vone_block', 'layer1.0.bn1')
-    """
-    name = layer_name.replace("_", ".")
-    for dotted in _UNDERSCORED:
-        name = name.replace(dotted, dotted.replace(".", "_"))
-    # CORnet-S numbers a normalization by its time step.
-    return re.sub(r"\b(norm\d)\.(\d+)$", r"\1_\2", name)
 
 
 def obsolete_tensors(model: keras.Model) -> frozenset[str]:
