@@ -68,7 +68,12 @@ def test_both_sides_add_the_same_noise_and_draw_their_own():
 
 
 @pytest.mark.parametrize(
-    ("command", "first"), [("layers.py", "LocallyConnected2D"), ("vone_block.py", "VOneBlock")]
+    ("command", "first"),
+    [
+        ("layers.py", "LocallyConnected2D"),
+        ("vone_block.py", "VOneBlock"),
+        ("divisive_normalization.py", "ExponentialDivNorm"),
+    ],
 )
 def test_an_unknown_case_is_a_users_mistake(command, first):
     answer = _run("--cases", "Nothing", command=command)

@@ -48,10 +48,15 @@ def test_noise_is_chosen_kept_and_served(pictures, tmp_path, monkeypatch):
 
     def losses(*arguments):
         _run(evaluate, *arguments)
-        results = run / "evaluations" / "image_folder-validation" / "results.json"
-        return [row["loss"] for row in json.loads(results.read_text())["time_steps"]]
+        sampling = arguments[0].removeprefix("--noise=") if arguments else ""
+        name = f"image_folder-validation{sampling and f'-noise_{sampling}'}"
+        results = json.loads((run / "evaluations" / name / "results.json").read_text())
+        assert results["noise"]["sampling"] == (sampling or "sample")
+        return [row["loss"] for row in results["time_steps"]]
 
-    for still in (["--noise=off"], ["--noise=fixed", "--noise_seed=3"]):
+    for still in (
+        ["--noise=off"], ["--noise=fixed", "--noise_seed=3"], ["--noise=sample", "--noise_seed=3"],
+    ):  # fmt: skip
         assert losses(*still) == losses(*still)
     assert losses("--noise=off") != losses("--noise=fixed")
     # Evaluation goes on from where the samples of the run stood: it repeats, too.

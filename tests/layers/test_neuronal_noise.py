@@ -374,8 +374,14 @@ def test_half_precision_has_a_gradient_without_spikes(policy):
         ({"draws": 0}, "Expected `draws` to be an int of 1 or more, received 0"),
         ({"draws": 2.5}, "Expected `draws` to be an int of 1 or more, received 2.5"),
         # None would be noise that is drawn anew.
-        ({"fixed_seed": None}, "Expected the seed of fixed noise to be an int, received None"),
-        ({"fixed_seed": 0.5}, "Expected the seed of fixed noise to be an int, received 0.5"),
+        (
+            {"fixed_seed": None},
+            "Expected `fixed_seed` to be an int from 0",
+        ),
+        (
+            {"fixed_seed": 0.5},
+            "Expected `fixed_seed` to be an int from 0",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):
@@ -387,7 +393,7 @@ def test_a_change_to_a_sampling_that_does_not_exist_is_refused():
     layer = NeuronalNoise()
     with pytest.raises(ValueError, match="Expected `sampling` to be one of sample, fixed, mean, o"):
         layer.sampling = "on"
-    with pytest.raises(ValueError, match="Expected the seed of fixed noise to be an int, received"):
+    with pytest.raises(ValueError, match="Expected `seed` to be an int from 0"):
         layer.fix_noise(None)
     assert layer.sampling == "sample"
 

@@ -71,24 +71,61 @@ def test_pools():
 
 
 @pytest.mark.parametrize("power", [1, 1.5, 2, 3])
-def test_silence_without_semisaturation_is_zero_with_finite_gradients(power):
-    """0 / 0 of the equation."""
-    layer = PooledDivNorm(0.5, power, initial_sigma=0.0)
+@pytest.mark.parametrize("p", [0.5, 1])
+def test_silence_without_semisaturation_is_zero_with_finite_gradients(p, power):
+    """0 / 0 of the equation, whatever gradient comes from behind."""
+    layer = PooledDivNorm(p, power, initial_sigma=0.0, initial_gamma=3.0)
     x = tf.zeros((1, 2, 2, 16))
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = layer(x)
-    gradients = tape.gradient(y, [x, *(weight.value for weight in layer.trainable_weights)])
+        loss = 1e5 * tf.reduce_sum(y)
+    gradients = tape.gradient(loss, [x, *(weight.value for weight in layer.trainable_weights)])
     np.testing.assert_array_equal(y, 0)
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_half_precision_does_not_overflow():
+@pytest.mark.parametrize("scale", [1e-19, 1e-10, 1.0, 1e15])
+def test_shares_do_not_depend_on_the_units(scale):
+    """Without sigma: the outputs are those of scale 1, the gradient theirs over the scale."""
+    layer = PooledDivNorm(0.5, initial_sigma=0.0)
+    x = np.random.default_rng(0).standard_normal((1, 2, 2, 16))
+    reference = _naive(x, 4, 2, [1.0] * 4, [0.0] * 4, 0)
+    image = tf.constant(scale * x, "float32")
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        y = layer(image)
+        loss = tf.reduce_sum(y * np.float32(x))
+    assert relative_error(y, reference) < 1e-5
+    # Of e x_c^2 / S: e (2 x_c w_c / S - 2 x_c sum(w x^2) / S^2), with the weights w = x.
+    pooled = x.reshape(1, 2, 2, 4, 4)
+    total = (pooled**2).sum(-1, keepdims=True)
+    weighted = (pooled**3).sum(-1, keepdims=True)
+    gradient = np.e * 2 * pooled * (pooled / total - weighted / total**2)
+    found = np.float64(tape.gradient(loss, image)) * scale
+    assert relative_error(found, gradient.reshape(x.shape)) < 1e-5
+
+
+def test_high_powers_do_not_overflow():
+    y = PooledDivNorm(0.5, power=10)(np.full((1, 1, 1, 16), 2e4))
+    np.testing.assert_allclose(y, np.e / 4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16"])
+def test_half_precision_does_not_overflow(policy):
     """Squares of 1,000 do not fit into float16."""
     x = np.full((1, 2, 2, 64), 1000.0)
     expected = np.asarray(PooledDivNorm(1)(x))
-    keras.config.set_dtype_policy("mixed_float16")
-    np.testing.assert_allclose(np.float32(PooledDivNorm(1)(x)), expected, rtol=2e-3)
+    keras.config.set_dtype_policy(policy)
+    np.testing.assert_allclose(np.float32(PooledDivNorm(1)(x)), expected, rtol=4e-3)
+
+
+def test_normalized_parameters_of_zero_stay_zero():
+    rates = np.abs(np.random.default_rng(0).standard_normal((1, 2, 2, 16))).astype("float32")
+    plain = PooledDivNorm(0.5, initial_gamma=0.0)(rates)
+    normalized = PooledDivNorm(0.5, initial_gamma=0.0, normalize_gamma=True)(rates)
+    np.testing.assert_array_equal(normalized, plain)
+    assert np.isfinite(PooledDivNorm(0.5, initial_sigma=0.0, normalize_sigma=True)(rates)).all()
 
 
 def test_what_is_fixed():

@@ -136,6 +136,17 @@ def test_the_variant_follows_the_size():
     assert published.get_layer("features_conv1").strides == (4, 4)
 
 
+def test_what_is_fixed():
+    def trained(**arguments):
+        names = [variable.path for variable in _small(**arguments).trainable_variables]
+        return [name for name in names if "divnorm" in name]
+
+    assert len(trained()) == 10
+    assert trained(fix_all=True) == trained(divnorm="exponential", fix_all=True) == []
+    assert len(trained(fix_gamma=True, single_gamma=True)) == 5
+    assert len(trained(fix_gamma=True, upstream_exact=False)) == 5
+
+
 # === Initial weights and penalties ===
 
 
@@ -204,6 +215,8 @@ def test_penalties():
         ({"variant": "mnist"}, "Expected `variant` to be one of cifar, imagenet"),
         ({"l1_weights": -1}, "received a negative one"),
         ({"input_shape": (None, None, 3)}, "known height and width"),
+        ({"init_std": -1}, "received a negative one"),
+        ({"variant": "imagenet"}, "Expected an input of at least 63 x 63 pixels"),
         ({"blocks": (1, 1, 1, 1)}, "takes no argument 'blocks'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 
 import keras
@@ -14,9 +15,9 @@ from models.vone_golden import CASES, checkpoint, logits_error, seeded_model, st
 import tfbio
 from tfbio.errors import InputError
 from tfbio.export import export_saved_model
-from tfbio.layers import NeuronalNoise, VOneBlock
-from tfbio.models import add_v1_front_end, features, logits_model, set_noise
-from tfbio.weights import WeightsError, load_weights, to_torch_state_dict
+from tfbio.layers import NeuronalNoise, VOneBlock, sample_channels
+from tfbio.models import add_v1_front_end, features, logits_model, noise_setting, set_noise
+from tfbio.weights import WeightsError, load_weights, to_torch_checkpoint, to_torch_state_dict
 
 SMALL = {
     "input_shape": (64, 64, 3),
@@ -146,7 +147,9 @@ def test_weights_with_other_colours_are_adopted_and_kept(tmp_path):
 def test_a_checkpoint_with_another_stride_is_refused():
     tensors = to_torch_state_dict(_small(), as_arrays=True)
     model = _small()
-    with pytest.raises(WeightsError, match="trained with strides=2, the model has 4"):
+    with pytest.raises(
+        WeightsError, match=r"trained with strides=\(2, 2\), the model has \(4, 4\)"
+    ):
         load_weights(model, {"flags": {"stride": 2}, "state_dict": tensors})
 
 
@@ -165,6 +168,37 @@ def test_a_checkpoint_of_another_vonenet_is_named():
     tensors = checkpoint("vone_cornets")
     with pytest.raises(WeightsError, match="It is a checkpoint of vone_cornet_s"):
         tfbio.create_model("vone_resnet50", weights=tensors)
+
+
+def test_a_checkpoint_with_other_cells_is_refused():
+    """Filters of simple and complex cells have one shape."""
+    theirs = _small(simple_channels=3, complex_channels=5)
+    with pytest.raises(WeightsError, match="trained with simple_channels=3, the model has 5"):
+        load_weights(_small(), to_torch_checkpoint(theirs, as_arrays=True))
+
+
+def test_settings_go_with_a_keras_file_and_with_our_checkpoints(tmp_path):
+    theirs = _small(k_exc=10.0, noise_mode=None, strides=2)
+    theirs.save(tmp_path / "model.keras")
+    of_front_end = ("simple_channels", "complex_channels")
+    others = {key: value for key, value in SMALL.items() if key not in of_front_end}
+    for weights in (tmp_path / "model.keras", to_torch_checkpoint(theirs, as_arrays=True)):
+        model = tfbio.create_model("vone_alexnet", weights=weights, **others)
+        np.testing.assert_array_equal(model(_images()), theirs(_images()))
+        with pytest.raises(WeightsError, match="trained with"):
+            load_weights(_small(), weights)
+
+
+def test_what_a_file_does_not_say_is_said(caplog):
+    logging.getLogger("tfbio").propagate = True
+    weights = to_torch_state_dict(_small(), as_arrays=True)
+    _small(weights=weights)
+    assert "does not say how its front end was trained: strides=4, k_exc=25.0" in caplog.text
+    caplog.clear()
+    _small(weights=to_torch_checkpoint(_small(), as_arrays=True))
+    assert "does not say" not in caplog.text
+    with pytest.raises(WeightsError, match="which has none of a VOneBlock"):
+        tfbio.create_model("vone_block", weights={"fc.weight": np.zeros((3, 4))})
 
 
 # === Noise ===
@@ -226,6 +260,36 @@ def test_every_way_of_drawing_noise_has_a_signature(tmp_path):
     assert model.get_layer("vone_block").noise.sampling == "off"
 
 
+def test_a_seed_decides_the_samples_and_layers_differ():
+    images = _images()
+    one, other = _small(), _small()
+    for model in (one, other):
+        set_noise(model, "sample", seed=3)
+    other.set_weights(one.get_weights())
+    first = one.predict(images, verbose=0)
+    np.testing.assert_array_equal(first, other.predict(images, verbose=0))
+    assert (first != one.predict(images, verbose=0)).any()
+    assert noise_setting(one)["sampling"] == "sample"
+    inputs = keras.Input((4, 4, 2))
+    layers = [NeuronalNoise("gaussian", 1.0)(inputs) for _ in range(2)]
+    pair = keras.Model(inputs, layers)
+    set_noise(pair, "fixed", seed=5)
+    first, second = pair(np.zeros((1, 4, 4, 2)))
+    assert (np.asarray(first) != np.asarray(second)).any()
+    for bad in ({"seed": -1}, {"seed": 1.5}, {"draws": 2.5}, {"draws": 0}):
+        with pytest.raises(InputError, match="to be an int from"):
+            set_noise(one, "fixed", **bad)
+
+
+def test_fixed_noise_needs_a_known_size_to_be_exported(tmp_path):
+    model = tfbio.create_model(
+        "vone_resnet50", **{**SMALL, "input_shape": (None, None, 3)}, blocks=(1, 1, 1, 1),
+        noise_sampling="fixed",
+    )  # fmt: skip
+    with pytest.raises(InputError, match="known height and width for fixed noise"):
+        export_saved_model(model, tmp_path)
+
+
 def test_models_without_noise_have_no_noise_to_set(tmp_path):
     for model in (_small(noise_mode=None), tfbio.create_model("cornet_s", width=1 / 16)):
         with pytest.raises(InputError, match="Expected a model with noise"):
@@ -237,8 +301,8 @@ def test_models_without_noise_have_no_noise_to_set(tmp_path):
 # === The front end before other models ===
 
 
-def test_front_end_before_any_model():
-    back_end = keras.Sequential(
+def _back_end():
+    return keras.Sequential(
         [
             keras.Input((16, 16, 5)),
             keras.layers.Conv2D(4, 3, name="first"),
@@ -246,6 +310,10 @@ def test_front_end_before_any_model():
             keras.layers.Dense(3, name="last"),
         ]
     )
+
+
+def test_front_end_before_any_model():
+    back_end = _back_end()
     model = add_v1_front_end(
         back_end, (64, 61, 3), simple_channels=4, complex_channels=4, noise_mode=None
     )
@@ -259,7 +327,9 @@ def test_front_end_before_any_model():
     assert model.get_layer("first") is back_end.get_layer("first")
     with pytest.raises(InputError, match="whose input is 8 x 8"):
         add_v1_front_end(back_end, (32, 32, 3))
-    with pytest.raises(InputError, match="Expected a model with one input"):
+    with pytest.raises(
+        InputError, match="Expected a functional or Sequential model with one input"
+    ):
         add_v1_front_end(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
 
 
@@ -287,6 +357,25 @@ def test_bad_arguments_are_one_sentence():
         tfbio.create_model("cornet_s", times=(1, 2))
     with pytest.raises(InputError, match="takes no argument 'k_ext'"):
         _small(k_ext=3)
+    with pytest.raises(InputError, match="The front end takes no argument 'k_ext'"):
+        add_v1_front_end(_back_end(), (64, 61, 3), k_ext=3)
+    with pytest.raises(InputError, match="`image_size` to be an int of 1 or more, received 0"):
+        _small(image_size=0)
+    for seed in (None, -1, 1.5):
+        with pytest.raises(InputError, match="`seed` to be an int from 0 to"):
+            _small(gabor_seed=seed)
+    with pytest.raises(InputError, match="Expected `channels` to be the number of a channel"):
+        _small(channels=5)
+    with pytest.raises(InputError, match="built with include_preprocessing=False"):
+        add_v1_front_end(
+            tfbio.create_model("resnet50", input_shape=(32, 32, 3), width=1 / 16), (128, 128, 3)
+        )
+
+
+def test_channels_as_an_array():
+    channels = sample_channels(8, seed=4)
+    model = _small(channels=channels, noise_mode=None)
+    assert model.get_layer("vone_block").channels == tuple(map(tuple, channels.tolist()))
 
 
 def test_any_size_where_nothing_depends_on_it():

@@ -15,6 +15,9 @@ import tfbio
 CASES = sorted(
     path.stem.removeprefix("model_bionic_") for path in GOLDEN.glob("model_bionic_*.npz")
 )
+REGISTERED = [
+    name for name in tfbio.list_models() if tfbio.model_info(name).family == "V1 components"
+]
 _PLAIN = {"running_mean": 0.1, "bias": 0.1}
 
 

@@ -46,6 +46,22 @@ def test_bad_steps_are_named(arguments, sentence):
         make_learning_rate(0.1, "step", **arguments)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "step"])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [({"patience": 2}, "a patience"), ({"plateau_threshold": 0.1}, "a plateau threshold")],
+)
+def test_what_belongs_to_a_plateau_is_refused_elsewhere(schedule, arguments, sentence):
+    with pytest.raises(InputError, match=f"{sentence} with the .* only, received .* {schedule}"):
+        make_learning_rate(0.1, schedule, **arguments)
+
+
+def test_a_plateau_begins_with_the_rate_and_has_no_milestones():
+    assert make_learning_rate(0.1, "plateau", patience=2, decay_factor=0.5) == 0.1
+    with pytest.raises(InputError, match=r"Expected milestones with .*, received .* plateau"):
+        make_learning_rate(0.1, "plateau", milestones=(60,))
+
+
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_what_belongs_to_steps_is_refused_elsewhere(schedule):
     with pytest.raises(InputError, match=f"Expected milestones with .*, received .* {schedule}"):

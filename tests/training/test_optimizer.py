@@ -34,6 +34,11 @@ def test_weight_decay_and_momentum_go_where_they_belong():
         make_optimizer("adam", weight_decay=0.1)
     with pytest.raises(InputError, match=r"momentum with sgd only, received .* with adamw"):
         make_optimizer("adamw", momentum=0.9)
+    assert make_optimizer("sgd", nesterov=True).nesterov
+    assert not make_optimizer("sgd").nesterov
+    for name in ("adam", "adamw"):
+        with pytest.raises(InputError, match=f"momentum with sgd only, received {name}"):
+            make_optimizer(name, nesterov=True)
     for decay in (-1e-5, math.nan, math.inf):
         for name in sorted(OPTIMIZERS):
             with pytest.raises(InputError, match="a weight decay of 0 or more, received"):

@@ -4,7 +4,7 @@ import pytest
 
 import tfbio
 from tfbio.errors import InputError
-from tfbio.training import newest_run, open_run
+from tfbio.training import finished_run, newest_run, open_run
 
 
 def test_the_same_settings_go_on_until_the_run_is_finished(tmp_path):
@@ -20,6 +20,16 @@ def test_the_same_settings_go_on_until_the_run_is_finished(tmp_path):
     assert run.finished
     assert open_run(tmp_path, "m-d", "--epochs=2\n")[0].path.name == "m-d-3"
     assert open_run(tmp_path, "m-d", "--epochs=3\n") == (other, True)
+
+
+def test_a_finished_run_is_found_behind_those_of_other_settings(tmp_path):
+    assert finished_run(tmp_path, "m-d", "--epochs=2\n") is None
+    open_run(tmp_path, "m-d", "--epochs=3\n")[0].write_summary({})
+    run, _ = open_run(tmp_path, "m-d", "--epochs=2\n")
+    assert finished_run(tmp_path, "m-d", "--epochs=2\n") is None
+    run.write_summary({})
+    assert finished_run(tmp_path, "m-d", "--epochs=2\n") == run
+    assert run.path.name == "m-d-2"
 
 
 def test_history_is_read_as_it_was_written(tmp_path):

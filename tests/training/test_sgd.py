@@ -30,7 +30,7 @@ def _gradients(step):
     return [rng.normal(size=shape) for shape in SHAPES]
 
 
-def _by_the_equations(momentum=MOMENTUM, l2=L2):
+def _by_the_equations(momentum=MOMENTUM, l2=L2, nesterov=False):
     """https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html"""
     weights = _initial()
     buffers = [None] * len(weights)
@@ -39,7 +39,7 @@ def _by_the_equations(momentum=MOMENTUM, l2=L2):
             gradient = gradient + l2 * weights[i]
             if momentum != 0:
                 buffers[i] = gradient if buffers[i] is None else momentum * buffers[i] + gradient
-                gradient = buffers[i]
+                gradient = gradient + momentum * buffers[i] if nesterov else buffers[i]
             weights[i] = weights[i] - rate * gradient
     return weights
 
@@ -52,10 +52,10 @@ def _trained(optimizer, scale=1.0):
     return [np.array(variable) for variable in variables]
 
 
-def _step_schedule(momentum=MOMENTUM, l2=L2):
+def _step_schedule(momentum=MOMENTUM, l2=L2, nesterov=False):
     return make_optimizer(
         "sgd", RATES[0], "step", milestones=(1, 2), decay_factor=0.25, steps_per_epoch=5,
-        weight_decay=l2, momentum=momentum,
+        weight_decay=l2, momentum=momentum, nesterov=nesterov,
     )  # fmt: skip
 
 
@@ -70,11 +70,22 @@ def test_it_follows_pytorch_s_equations(momentum, l2):
     _assert_close(_trained(_step_schedule(momentum, l2)), _by_the_equations(momentum, l2))
 
 
-def test_it_does_what_pytorch_does():
+@pytest.mark.parametrize("l2", [0.03, 0.0])
+def test_nesterov_s_momentum_follows_pytorch_s_equations(l2):
+    keras.config.set_floatx("float64")
+    ahead = _by_the_equations(l2=l2, nesterov=True)
+    _assert_close(_trained(_step_schedule(l2=l2, nesterov=True)), ahead)
+    assert max(np.abs(ahead[0] - _by_the_equations(l2=l2)[0]).ravel()) > 0.05
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_it_does_what_pytorch_does(nesterov):
     torch = pytest.importorskip("torch")
     keras.config.set_floatx("float64")
     parameters = [torch.tensor(array, requires_grad=True) for array in _initial()]
-    optimizer = torch.optim.SGD(parameters, RATES[0], momentum=MOMENTUM, weight_decay=L2)
+    optimizer = torch.optim.SGD(
+        parameters, RATES[0], momentum=MOMENTUM, weight_decay=L2, nesterov=nesterov
+    )
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [5, 10], gamma=0.25)
     for step in range(len(RATES)):
         for parameter, gradient in zip(parameters, _gradients(step), strict=True):
@@ -82,7 +93,7 @@ def test_it_does_what_pytorch_does():
         optimizer.step()
         schedule.step()
     expected = [parameter.detach().numpy() for parameter in parameters]
-    _assert_close(_trained(_step_schedule()), expected)
+    _assert_close(_trained(_step_schedule(nesterov=nesterov)), expected)
 
 
 def test_the_sgd_of_keras_differs_in_decay_and_in_momentum():
@@ -137,14 +148,14 @@ def test_it_compiles():
 
 def test_configuration_and_state_are_saved(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    model.compile(SGD(0.1, momentum=0.8, l2=0.01), "mse")
+    model.compile(SGD(0.1, momentum=0.8, l2=0.01, nesterov=True), "mse")
     data = np.eye(2, dtype="float32")
     model.fit(data, data, epochs=3, verbose=0)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(again.optimizer, SGD)
     assert again.optimizer.get_config() == model.optimizer.get_config()
-    assert again.optimizer.l2 == 0.01
+    assert (again.optimizer.l2, again.optimizer.nesterov) == (0.01, True)
     assert again.optimizer.weight_decay is None
     for each in (model, again):
         each.fit(data, data, epochs=3, verbose=0)
@@ -156,6 +167,7 @@ def test_configuration_and_state_are_saved(tmp_path):
     [
         ({"momentum": 1.0}, "a momentum from 0 to below 1, received 1.0"),
         ({"momentum": -0.1}, "a momentum from 0 to below 1, received -0.1"),
+        ({"momentum": 0.0, "nesterov": True}, "a momentum above 0 with Nesterov's momentum"),
         ({"l2": -1.0}, "an L2 penalty of 0 or more, received -1.0"),
         ({"l2": float("nan")}, "an L2 penalty of 0 or more, received nan"),
         ({"weight_decay": 1e-5}, "Expected no weight_decay, received 1e-05: pass l2"),

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from golden_data import load_case
-from models.v1_golden import CASES, registered_name
+from models.v1_golden import CASES, REGISTERED, registered_name
 
 import tfbio
 from tfbio.weights import WeightsError, to_torch_state_dict
@@ -44,7 +44,7 @@ def test_the_whole_network_has_the_originals_names_shapes_and_constants(case):
         }.get(name.rsplit(".")[-1], "float32")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", tfbio.list_models("resnet50*"))
+@pytest.mark.parametrize("name", REGISTERED)
 @pytest.mark.parametrize("with_constants", [True, False])
 def test_there_and_back(name, with_constants):
     model = _small(name)

@@ -18,6 +18,7 @@ from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime
 from tfbio.evaluation.report import format_table, write_results
+from tfbio.models.noise import noise_setting
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -68,7 +69,9 @@ def _main(values: flags.FlagValues) -> None:
     print(format_table(table))
     if table.unreadable:
         print(f"{table.unreadable} of {table.images} images could not be read and count as wrong.")
-    folder = Path(values.output or trained.folder / "evaluations" / f"{label}-{split.name}")
+    # Another noise is another result.
+    noise = f"-noise_{values.noise}" if values.noise else ""
+    folder = Path(values.output or trained.folder / "evaluations" / f"{label}-{split.name}{noise}")
     facts = {
         "model": trained.info.name,
         "weights": trained.description,
@@ -78,6 +81,7 @@ def _main(values: flags.FlagValues) -> None:
         "image_size": list(image_size),
         "crop_ratio": framing.crop_ratio,
         "resize_through": framing.resize_through,
+        "noise": noise_setting(trained.model),
     }
     try:
         write_results(table, folder, facts)

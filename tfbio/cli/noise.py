@@ -18,7 +18,7 @@ def define_noise_flags(values: flags.FlagValues) -> None:
         "Noise of the model: drawn anew, fixed, the mean of --noise_draws, or off. Default: as it "
         "is.", **at,
     )  # fmt: skip
-    flags.DEFINE_integer("noise_seed", None, "Of --noise=fixed. Default: 0.", **at)
+    flags.DEFINE_integer("noise_seed", None, "Of fixed noise, or where samples start.", **at)
     flags.DEFINE_integer("noise_draws", None, "Of --noise=mean. Default: 10.", **at)
 
 

@@ -7,8 +7,12 @@ from absl import flags
 
 from tfbio.cli.command import given
 from tfbio.errors import InputError
-from tfbio.training.learning_rate import SCHEDULES
+from tfbio.training.learning_rate import SCHEDULES, make_plateau
 from tfbio.training.optimizer import OPTIMIZERS, make_optimizer
+from tfbio.training.plateau import PlateauDecay
+
+# What a plateau is, as `make_plateau` and the flags call it.
+_PLATEAU = ("decay_factor", "patience", "plateau_threshold")
 
 
 def define_optimizer_flags(values: flags.FlagValues) -> None:
@@ -16,6 +20,7 @@ def define_optimizer_flags(values: flags.FlagValues) -> None:
     at = {"flag_values": values}
     flags.DEFINE_enum("optimizer", "adam", list(OPTIMIZERS), "Optimizer.", **at)
     flags.DEFINE_float("momentum", None, "Of sgd. Default: 0.9.", **at)
+    flags.DEFINE_boolean("nesterov", None, "Nesterov's momentum, with sgd. Default: no.", **at)
     flags.DEFINE_float(
         "weight_decay", None, "L2 penalty with sgd, decoupled with adamw. Default: 0 and 0.004.",
         **at,
@@ -26,8 +31,22 @@ def define_optimizer_flags(values: flags.FlagValues) -> None:
         "milestones", None, "Epochs after which --schedule=step lowers the rate: 60,80.", **at
     )
     flags.DEFINE_float(
-        "decay_factor", None, "What the rate is multiplied by at a milestone. Default: 0.1.", **at
-    )
+        "decay_factor", None,
+        "What the rate is multiplied by at a milestone or on a plateau. Default: 0.1.", **at,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "patience", None,
+        "Epochs without a smaller validation loss that --schedule=plateau waits. Default: 5.", **at,
+    )  # fmt: skip
+    flags.DEFINE_float(
+        "plateau_threshold", None,
+        "Part by which a loss must fall to be smaller, with --schedule=plateau. Default: 0.0001.",
+        **at,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "early_stopping", None,
+        "Stop after so many epochs without a better validation accuracy.", lower_bound=1, **at,
+    )  # fmt: skip
 
 
 def chosen_optimizer(values: flags.FlagValues, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -43,8 +62,20 @@ def chosen_optimizer(values: flags.FlagValues, steps_per_epoch: int) -> keras.op
         values.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
         milestones=_milestones(values),
-        **given(values, ("weight_decay", "momentum", "decay_factor")),
+        nesterov=bool(values.nesterov),
+        **given(values, ("weight_decay", "momentum", *_PLATEAU)),
     )
+
+
+def chosen_plateau(values: flags.FlagValues) -> PlateauDecay | None:
+    """What lowers the rate of `chosen_optimizer` as the training goes, if something does.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+    if values.schedule != "plateau":
+        return None
+    return make_plateau(values.learning_rate, **given(values, _PLATEAU))
 
 
 def _milestones(values: flags.FlagValues) -> list[int]:

@@ -15,7 +15,9 @@ from tfbio.cli.command import run_command
 from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.cli.models import define_model_flags, model_arguments
 from tfbio.cli.noise import apply_noise, define_noise_flags
-from tfbio.cli.optimization import chosen_optimizer, define_optimizer_flags
+from tfbio.cli.optimization import chosen_optimizer, chosen_plateau, define_optimizer_flags
+from tfbio.cli.recording import activity_recorders, define_recording_flags, recorded_layers
+from tfbio.cli.seeds import define_seed_flags, train_seeds
 from tfbio.datasets.catalog import EMBEDDED, canonical_name, load_dataset
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.source import DataSource
@@ -23,10 +25,11 @@ from tfbio.errors import InputError
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
 from tfbio.evaluation.report import format_table
 from tfbio.models.registry import ModelInfo, create_model, model_info
+from tfbio.training.best_epoch import epochs_since_best, merit
 from tfbio.training.fine_tuning import train_classifier_only
-from tfbio.training.loop import merit, train
+from tfbio.training.loop import train
 from tfbio.training.provenance import peak_memory, provenance
-from tfbio.training.run_directory import RunDirectory, open_run
+from tfbio.training.run_directory import RunDirectory, finished_run, open_run
 from tfbio.training.strategy import (
     STRATEGIES,
     check_batch_size,
@@ -39,7 +42,7 @@ _MODES = ("train", "finetune")
 _POLICIES = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 # Flags that say where things are or how far to go, not what is trained.
 _NOT_SETTINGS = (
-    "help", "h", "flagfile", "runs_dir", "full_size", "max_steps", "checkpoint_steps",
+    "help", "h", "flagfile", "runs_dir", "full_size", "max_steps", "checkpoint_steps", "seeds",
 )  # fmt: skip
 
 
@@ -77,19 +80,35 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("batch_size", 32, "Images a step, over all devices.", lower_bound=1, **at)
     define_optimizer_flags(values)
     flags.DEFINE_enum("precision", "float32", list(_POLICIES), "Keras' dtype policy.", **at)
-    flags.DEFINE_integer(
-        "seed", 0, "Decides weights, order and draws.", lower_bound=0, upper_bound=2**32 - 1, **at
-    )
+    define_seed_flags(values)
     flags.DEFINE_enum("strategy", "auto", list(STRATEGIES), "How devices work together.", **at)
     flags.DEFINE_integer("devices", None, "Number of devices. Default: all GPUs, or one CPU.", **at)
     flags.DEFINE_integer(
         "checkpoint_steps", None, "Also keep a checkpoint every so many steps.", lower_bound=1, **at
     )
+    define_recording_flags(values)
     flags.DEFINE_integer("max_steps", None, "Stop after so many steps in all.", lower_bound=1, **at)
     flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.", **at)
 
 
 def _main(values: flags.FlagValues) -> None:
+    if values.seeds is None:
+        _train(values)
+    else:
+        train_seeds(values, _train)
+
+
+def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
+    """Train one model, or go on with it.
+
+    Args:
+        values: the flags.
+        one_of_many: ends the name of a run that belongs to several; there a finished run of the
+            same settings is taken as it is, not trained again.
+
+    Returns:
+        The run; it is not finished if --max_steps cut it short.
+    """
     info = model_info(values.model)
     if values.mode == "finetune" and values.weights is None:
         raise InputError("Expected weights to start from with --mode=finetune: pass --weights.")
@@ -104,6 +123,11 @@ def _main(values: flags.FlagValues) -> None:
     source = load_dataset(values.dataset, values.data_dir, values.max_bad_images)
     for note in source.notes:
         print(note)
+    name = f"{info.name}-{source.file_name}{one_of_many}"
+    finished = finished_run(values.runs_dir, name, _settings(values)) if one_of_many else None
+    if finished is not None:
+        print(f"{finished.path} is finished.")
+        return finished
     image_size = arguments.get("input_shape", info.input_shape)[:2]
     framing = chosen_framing(values)
     batches = TrainingBatches(
@@ -118,9 +142,8 @@ def _main(values: flags.FlagValues) -> None:
         if values.mode == "finetune":
             train_classifier_only(model)
         optimizer = chosen_optimizer(values, batches.steps_per_epoch)
-    run, resumed = open_run(
-        values.runs_dir, f"{info.name}-{source.file_name}", _settings(values), source.class_names
-    )
+    recorded = recorded_layers(values, model)
+    run, resumed = open_run(values.runs_dir, name, _settings(values), source.class_names)
     _describe(model, image_size, batches, source, run, resumed, replicas(strategy))
 
     began = time.perf_counter()
@@ -128,11 +151,21 @@ def _main(values: flags.FlagValues) -> None:
     history = train(
         model, batches, values.epochs, optimizer, run, validation.figures, strategy,
         values.checkpoint_steps, values.max_steps,
+        callbacks=activity_recorders(
+            values, model, recorded, source.split("validation"), image_size, framing, run
+        ),
+        plateau=chosen_plateau(values), early_stopping=values.early_stopping,
     )  # fmt: skip
     seconds = time.perf_counter() - began
     if len(history) < values.epochs:
-        print(f"Stopped after --max_steps={values.max_steps}; {peak_memory():.1f} GiB at most.")
-        return
+        if not _stopped_early(history, values.early_stopping):
+            print(f"Stopped after --max_steps={values.max_steps}; {peak_memory():.1f} GiB at most.")
+            return run
+        print(
+            f"Stopped early, after epoch {len(history)} of {values.epochs}: epoch "
+            f"{len(history) - epochs_since_best(history)} stayed the best for "
+            f"--early_stopping={values.early_stopping}."
+        )
     best = keras.saving.load_model(run.model, compile=False)
     split = source.held_out.name
     table = _HeldOut(source, split, values.batch_size, image_size, framing, best).table()
@@ -140,6 +173,11 @@ def _main(values: flags.FlagValues) -> None:
     print(format_table(table))
     run.write_summary(_summary(values, model, history, table, split, seconds))
     print(f"\n{run.path}: model.keras, learning_curve.png, summary.json ({seconds:.0f} s)")
+    return run
+
+
+def _stopped_early(history: list[dict[str, float]], early_stopping: int | None) -> bool:
+    return early_stopping is not None and epochs_since_best(history) >= early_stopping
 
 
 def _choose_size(values: flags.FlagValues, info: ModelInfo) -> None:

@@ -91,6 +91,8 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
     folder = Path(values.runs_dir) / info.name
     framing = chosen_framing(values, info)
     if Path(values.weights).suffix != ".keras":
+        # A model with noise draws the same samples each time the command runs.
+        keras.utils.set_random_seed(0)
         model = create_model(info.name, weights=values.weights, **model_arguments(values))
         return TrainedModel(model, info, description, folder, framing)
     # The file holds the architecture too: nothing is left to be said by flags.

@@ -89,6 +89,12 @@ def export_saved_model(
     """
     _check_backend()
     height, width, classes = _check_model(model)
+    if None in (height, width) and any(layer.sampling == "fixed" for layer in noise_layers(model)):
+        raise InputError(
+            "Expected a model of known height and width for fixed noise, which is drawn for every "
+            f"place, received {model.name!r} for any size: choose another noise with "
+            "`tfbio.models.set_noise`."
+        )
     if labels is None:
         labels = [str(index) for index in range(classes)]
     check_labels(labels, classes)

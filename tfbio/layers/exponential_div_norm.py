@@ -104,14 +104,20 @@ class ExponentialDivNorm(keras.layers.Layer):
 
     def call(self, inputs):
         # Squares overflow in half precision.
-        squares = ops.square(ops.cast(inputs, self.variable_dtype))
-        lamb = ops.convert_to_tensor(self.lamb)
-        distances = ops.convert_to_tensor(self._distances, self.variable_dtype)
+        dtype = keras.backend.result_type(self.variable_dtype, "float32")
+        squares = ops.square(ops.cast(inputs, dtype))
+        lamb, alpha, beta, k = (
+            ops.cast(each, dtype) for each in (self.lamb, self.alpha, self.beta, self.k)
+        )
+        # A length that is not above 0 has no pool: training has to stop, not to go on without.
+        lamb = ops.where(lamb > 0, lamb, math.nan)
+        distances = ops.convert_to_tensor(self._distances, dtype)
         # The least odd number of at least 8 lambda has this half.
         reach = ops.floor(ops.ceil(2 * _REACH * lamb) / 2)
         weights = ops.where(distances <= reach, ops.exp(-distances / lamb), 0)
-        pool = ops.matmul(squares, weights * (self.alpha / lamb))
-        outputs = squares / ops.power(self.k * (1 + pool), self.beta)
+        pool = ops.matmul(squares, weights * (alpha / lamb))
+        # As a power, but vectorised on the CPU.
+        outputs = squares * ops.exp(-beta * ops.log(k * (1 + pool)))
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, inputs_shape):

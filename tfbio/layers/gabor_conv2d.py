@@ -145,6 +145,8 @@ class GaborConv2D(keras.layers.Layer):
                     f"Expected `{name}` to be one finite number for each of "
                     f"{len(self.channels)} filters, received an array of shape {array.shape}."
                 )
+        if not self.channels:
+            raise ValueError("Expected parameters of at least one filter, received none.")
         if min(self.sigma_x.min(), self.sigma_y.min()) <= 0:
             raise ValueError(
                 "Expected `sigma_x` and `sigma_y` above 0 pixels, received at least "
@@ -189,7 +191,9 @@ class GaborConv2D(keras.layers.Layer):
     def find_channels(self) -> None:
         """Take the channel of each filter from the kernel, after a kernel has been assigned.
 
-        Loading weights does this by itself. Until it is done, filters of other channels give NaN.
+        Loading weights does this by itself, but not for a function that was compiled before, nor
+        do `set_weights` and `tf.train.Checkpoint`. Until it is done and the function is compiled
+        anew, filters of other channels give NaN. `tfbio.load_weights` does both.
 
         Raises:
             ValueError: a filter sees more than one channel.

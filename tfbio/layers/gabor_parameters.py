@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtr
 
+from tfbio.layers._seeds import check_seed
+
 Distribution = Literal["neuronal", "uniform"]
 DISTRIBUTIONS: tuple[Distribution, ...] = ("neuronal", "uniform")
 
@@ -119,6 +121,7 @@ def sample_gabor_parameters(
         )
     if not -1 <= sf_corr <= 1:
         raise ValueError(f"Expected `sf_corr` from -1 to 1, a correlation, received {sf_corr}.")
+    check_seed(seed, "seed")
     uniform = distribution == "uniform"
     edges, weights = _frequencies(sf_min, sf_max, uniform)
     rng = np.random.RandomState(seed)
@@ -166,6 +169,7 @@ def sample_channels(filters: int, seed: int = 0, colors: int = 3) -> np.ndarray:
         array([[2, 0, 2, 0, 1, 0],
                [1, 1, 1, 0, 2, 2]])
     """
+    check_seed(seed, "seed")
     # PyTorch's generator is the same Mersenne twister, and takes the remainder of its raw numbers.
     raw = np.random.RandomState(seed).randint(0, 2**32, size=2 * filters, dtype=np.uint64)
     return (raw % np.uint64(colors)).astype(np.int64).reshape(2, filters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, Literal
 
 import keras
@@ -10,6 +9,7 @@ from keras import ops
 
 from tfbio.layers._convolution import count
 from tfbio.layers._replica_noise import standard_normal
+from tfbio.layers._seeds import check_seed
 
 NoiseMode = Literal["neuronal", "gaussian"]
 Sampling = Literal["sample", "fixed", "mean", "off"]
@@ -115,9 +115,9 @@ class NeuronalNoise(keras.layers.Layer):
         self.sampling = sampling
         self.draws = count(draws, "draws")
         self.rectify = rectify
-        self.seed = seed
-        self.fixed_seed = _check_fixed_seed(fixed_seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = None if seed is None else check_seed(seed, "seed")
+        self.fixed_seed = check_seed(fixed_seed, "fixed_seed")
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     @property
     def sampling(self) -> Sampling:
@@ -138,8 +138,14 @@ class NeuronalNoise(keras.layers.Layer):
 
     def fix_noise(self, seed: int = 0) -> None:
         """Give every image the same noise from now on, drawn from a seed."""
-        self.fixed_seed = _check_fixed_seed(seed)
+        self.fixed_seed = check_seed(seed, "seed")
         self.sampling = "fixed"
+
+    def reseed(self, seed: int) -> None:
+        """Let the samples start again, from a seed."""
+        state = self.seed_generator.state
+        start = keras.random.SeedGenerator(check_seed(seed, "seed")).state.value
+        state.assign(ops.cast(start, state.dtype))
 
     def unfix_noise(self) -> None:
         """Draw noise anew for every image from now on."""
@@ -170,6 +176,10 @@ class NeuronalNoise(keras.layers.Layer):
     def _noisy(self, inputs: Any, noise: Any) -> Any:
         if self.noise_mode == "gaussian":
             outputs = inputs + self.scale * noise
+        elif keras.backend.standardize_dtype(inputs.dtype) == "float16":
+            # As below, without numbers that leave half precision.
+            spikes = ops.maximum(inputs * self.scale + (self.level + _EPSILON), _EPSILON)
+            outputs = inputs + noise * (ops.sqrt(spikes) / self.scale)
         else:
             # The equation above in fewer operations: both scales are within the root.
             floor = _EPSILON / self.scale**2
@@ -204,10 +214,3 @@ class NeuronalNoise(keras.layers.Layer):
             "seed": self.seed,
             "fixed_seed": self.fixed_seed,
         }
-
-
-def _check_fixed_seed(seed: Any) -> int:
-    """An int: with None, Keras would draw anew at every call."""
-    if not isinstance(seed, Integral):
-        raise ValueError(f"Expected the seed of fixed noise to be an int, received {seed!r}.")
-    return int(seed)

@@ -11,8 +11,8 @@ from keras import ops
 from tfbio.layers._convolution import known_channels
 from tfbio.layers._exact import exactly
 
-# The smallest normal number of float32: a pool without activity and without sigma divides by it.
-_SMALLEST_DENOMINATOR = 1.1754944e-38
+# Responses up to this count as none: gradients of their shares would leave float32.
+_SILENCE = 1e-30
 
 
 def pool_size(channels: int, p: float) -> int:
@@ -166,41 +166,41 @@ class PooledDivNorm(keras.layers.Layer):
 
     def call(self, inputs):
         # Sums of powers overflow in half precision.
-        dtype = self.variable_dtype
-        powers = self._raised(ops.cast(inputs, dtype))
-        gamma, sigma_to_the_power = self._gain_and_semisaturation()
-        if self._pools == 1:
-            total = ops.sum(powers, axis=-1, keepdims=True)
-            outputs = powers * self._factor(total, gamma, sigma_to_the_power)
-            return ops.cast(outputs, self.compute_dtype)
-        pooled = ops.reshape(powers, (*ops.shape(inputs)[:-1], self._pools, self._pool_size))
-        factor = self._factor(ops.sum(pooled, axis=-1), gamma, sigma_to_the_power)
-        outputs = ops.reshape(pooled * factor[..., None], ops.shape(inputs))
+        dtype = keras.backend.result_type(self.variable_dtype, "float32")
+        responses = ops.abs(ops.cast(inputs, dtype))
+        shape = ops.shape(responses)
+        responses = ops.reshape(responses, (*shape[:-1], self._pools, self._pool_size))
+        gamma, sigma = (ops.cast(each, dtype) for each in self._gain_and_semisaturation())
+        # In units of the largest of a pool, in which no power overflows and no quotient is 0 / 0:
+        # the units cancel, and so does their gradient.
+        unit = ops.maximum(ops.max(responses, axis=-1), sigma)
+        unit = ops.stop_gradient(ops.where(unit > _SILENCE, unit, 1))
+        powers = self._raised(responses / unit[..., None])
+        denominator = ops.sum(powers, axis=-1) + self._raised(sigma / unit)
+        if self.epsilon:
+            denominator = denominator + self.epsilon / self._raised(unit)
+        # Only of a silent pool without sigma.
+        denominator = ops.where(denominator > 0, denominator, 1)
+        outputs = ops.reshape(powers * (ops.exp(gamma) / denominator)[..., None], shape)
         return ops.cast(outputs, self.compute_dtype)
 
-    def _factor(self, total: Any, gamma: Any, sigma_to_the_power: Any) -> Any:
-        denominator = total + (sigma_to_the_power + self.epsilon)
-        return ops.exp(gamma) / ops.maximum(denominator, _SMALLEST_DENOMINATOR)
-
     def _gain_and_semisaturation(self) -> tuple[Any, Any]:
-        """gamma, and |sigma|^power, normalized over the pools if they are to be."""
-        gamma, sigma = ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.sigma)
+        """gamma and |sigma|, normalized over the pools if they are to be."""
+        gamma = ops.convert_to_tensor(self.gamma)
+        sigma = ops.abs(ops.convert_to_tensor(self.sigma))
         if self.normalize_sigma and sigma.shape[0] > 1:
-            raised = self._raised(sigma)
-            sigma = raised / ops.sum(raised)
-        sigma_to_the_power = self._raised(sigma)
+            sigma = _share(self._raised(sigma), self._raised(sigma))
         if self.normalize_gamma and gamma.shape[0] > 1:
-            raised = self._raised(gamma)
-            gamma = raised / ops.sum(sigma_to_the_power if self.upstream_exact else raised)
-        return gamma, sigma_to_the_power
+            raised = self._raised(ops.abs(gamma))
+            gamma = _share(raised, self._raised(sigma) if self.upstream_exact else raised)
+        return gamma, sigma
 
     def _raised(self, values: Any) -> Any:
-        """|values|^power, with a finite gradient at 0."""
+        """values^power for values of 0 or more, with a finite gradient at 0."""
         if self.power == 2:
             return values * values
-        active = values != 0
-        magnitude = ops.where(active, ops.abs(values), 1)
-        return ops.where(active, ops.power(magnitude, self.power), 0)
+        active = values > 0
+        return ops.where(active, ops.power(ops.where(active, values, 1), self.power), 0)
 
     def compute_output_shape(self, inputs_shape):
         return inputs_shape
@@ -212,3 +212,9 @@ class PooledDivNorm(keras.layers.Layer):
             "upstream_exact",
         )  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _share(powers: Any, of: Any) -> Any:
+    """Powers over a sum, 0 where it is 0."""
+    total = ops.sum(of)
+    return powers / ops.where(total > 0, total, 1)

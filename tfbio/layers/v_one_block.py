@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbio.layers._convolution import known_channels, odd, output_sizes, pair
+from tfbio.layers._convolution import count, known_channels, odd, output_sizes, pair
 from tfbio.layers._single_channel import check_channels, responses_by_filter, to_image
 from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.layers.gabor_parameters import (
@@ -140,6 +140,8 @@ class VOneBlock(keras.layers.Layer):
         for name, value in positive.items():
             if not 0 < value < math.inf:
                 raise ValueError(f"Expected `{name}` above 0, received {value!r}.")
+        if image_size is not None:
+            count(image_size, "image_size")
         self.simple_channels = int(simple_channels)
         self.complex_channels = int(complex_channels)
         self.kernel_size = odd(kernel_size, "kernel_size", "kernel")
@@ -310,7 +312,11 @@ def _check_parameters(
 
 def _two_rows(channels: Any, cells: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The colours for both phases, from one row for both or from two."""
-    rows = np.asarray(channels)
+    try:
+        rows = np.atleast_1d(channels)
+    except ValueError:
+        # Rows of different lengths.
+        rows = np.zeros((0, 0, 0))
     both = (rows, rows) if rows.ndim == 1 else tuple(rows)
     if len(both) != 2:
         raise ValueError(

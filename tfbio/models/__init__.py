@@ -10,7 +10,7 @@ from tfbio.models.divisive_normalization import (
 )
 from tfbio.models.features import features, layer_outputs
 from tfbio.models.logits import logits_model
-from tfbio.models.noise import noise_layers, set_noise
+from tfbio.models.noise import noise_layers, noise_setting, set_noise
 from tfbio.models.registry import (
     ModelInfo,
     create_model,
@@ -58,6 +58,7 @@ __all__ = [
     "logits_model",
     "model_info",
     "noise_layers",
+    "noise_setting",
     "register_model",
     "resnet18_divnorm",
     "resnet50",

@@ -46,6 +46,8 @@ _PIXELS = {
 # Up to this size images are those of CIFAR.
 _CIFAR_SIZE = 32
 _CLASSIFIER_UNITS = 4096
+# Below it the large kernels and strides of AlexNet leave no pixel.
+_SMALLEST_IMAGENET_ALEXNET = 63
 
 
 @dataclass(frozen=True)
@@ -338,7 +340,8 @@ def _choices(
         )
     if divnorm_as_activation and divnorm is None:
         raise InputError("Expected a `divnorm` with `divnorm_as_activation`, received None.")
-    if min(init_mean_std, init_variance, init_std_ratio, l1_activity, l1_weights) < 0:
+    smallest = min(init_mean_std, init_variance, init_std_ratio, l1_activity, l1_weights)
+    if smallest < 0 or (init_std is not None and init_std < 0):
         raise InputError(
             "Expected deviations of initial weights and L1 penalties of 0 or more, received a "
             "negative one."
@@ -356,11 +359,12 @@ def _choices(
             "epsilon": epsilon,
             "single_gamma": single_gamma,
             "single_sigma": single_sigma,
-            "fix_gamma": fix_gamma or fix_all,
-            "fix_sigma": fix_sigma or fix_all,
+            "fix_gamma": fix_gamma,
+            "fix_sigma": fix_sigma,
             "normalize_gamma": normalize_gamma,
             "normalize_sigma": normalize_sigma,
             "upstream_exact": upstream_exact,
+            "trainable": not fix_all,
         },
         exponential={
             "initial_lambda": initial_lambda,
@@ -404,7 +408,8 @@ _DOCUMENTATION = """{headline}
         divnorm_as_activation: {as_activation}
         p, power, initial_gamma, initial_sigma, epsilon, single_gamma, single_sigma, fix_gamma,
             fix_sigma, normalize_gamma, normalize_sigma: of `PooledDivNorm`. `p` is that of the
-            pools of initial filters, too.
+            pools of initial filters, too. With `upstream_exact`, `fix_gamma` and `fix_sigma`
+            concern parameters that all pools share, as in the original; `fix_all` fixes all.
         initial_lambda, initial_alpha, initial_beta, initial_k: of `ExponentialDivNorm`.
         fix_all: train nothing of the divisive normalization.
         weight_init: of the convolutions. `"default"` is PyTorch's; `"kaiming"` is normal, by the
@@ -447,10 +452,11 @@ def _register(
     name: str,
     network: Callable[..., Any],
     headline: str,
-    upstream: str = "No known difference.",
+    upstream: str = "For what differs see `PooledDivNorm` and `ExponentialDivNorm`.",
     needs_size: bool = False,
 ) -> Callable[..., keras.Model]:
     """Make the builder of a network with divisive normalization, and register it."""
+    name_of_network = name
     is_resnet = name.startswith("resnet")
 
     def build(
@@ -468,8 +474,10 @@ def _register(
     ) -> keras.Model:
         own = {"blocks": others.pop("blocks")} if "blocks" in others else {}
         weights, classes = weights_and_classes(weights, classes)
-        check_input_shape(input_shape, _CIFAR_SIZE, needs_size)
         variant = _variant(input_shape, variant)
+        large_stem = variant == "imagenet" and name_of_network.startswith("alexnet")
+        smallest = _SMALLEST_IMAGENET_ALEXNET if large_stem else _CIFAR_SIZE
+        check_input_shape(input_shape, smallest, needs_size)
         mean, std = _PIXELS[variant]
         choices = _choices(**others)
         # === Functional model ===
@@ -495,7 +503,7 @@ def _register(
         name=name,
         headline=headline,
         upstream=upstream,
-        any_size="" if needs_size else ", or any from 32 x 32; None for any size",
+        any_size=", or others" if needs_size else ", or others; None for any size",
         as_activation=(
             "the sum at the end of a block is divided, not what the last\n"
             "            convolution gives."
@@ -511,6 +519,7 @@ def _register(
         crop_ratio=0.875,
         weight_formats=("PyTorch state dict",),
         quick_start={"input_shape": (32, 32, 3), "width": 0.25},
+        recipe=f"recipes/{name}_imagenet.flags",
     )(build)
 
 
@@ -536,7 +545,7 @@ vgg16_divnorm = _register(
     "vgg16_divnorm",
     _vgg16,
     "VGG16 with learned divisive normalization after every convolution.",
-    "There it always has 1000 classes.",
+    "There it always has 1000 classes; see the layers, too.",
     needs_size=True,
 )
 

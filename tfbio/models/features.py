@@ -43,6 +43,46 @@ def layer_outputs(model: keras.Model) -> dict[str, Any]:
     return outputs
 
 
+def chosen_outputs(model: keras.Model, layers: str | Sequence[str]) -> dict[str, Any]:
+    """The symbolic outputs of those layers whose names match, by name.
+
+    Args:
+        model: a functional model.
+        layers: glob patterns over the layer names, see `features`.
+
+    Returns:
+        Some of `layer_outputs`, pattern by pattern.
+
+    Raises:
+        InputError: a pattern matches no layer.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=2, width=0.125)
+        >>> list(chosen_outputs(model, ["ReLU_Layer_[01]", "GlobalAvgPool"]))
+        ['ReLU_Layer_0', 'ReLU_Layer_1', 'GlobalAvgPool']
+    """
+    available = layer_outputs(model)
+    chosen: dict[str, Any] = {}
+    for pattern in [layers] if isinstance(layers, str) else layers:
+        # A layer's plain name stands for all of its calls.
+        matched = [
+            key
+            for key in available
+            if fnmatch.fnmatchcase(key, pattern) or fnmatch.fnmatchcase(key.split(":")[0], pattern)
+        ]
+        if not matched:
+            nearest = difflib.get_close_matches(pattern, available, n=3, cutoff=0.3)
+            raise InputError(
+                f"No layer of {model.name!r} matches {pattern!r}. Nearest: {', '.join(nearest)}."
+                if nearest
+                else f"No layer of {model.name!r} matches {pattern!r}; "
+                "`[layer.name for layer in model.layers]` lists them."
+            )
+        chosen.update((key, available[key]) for key in matched)
+    return chosen
+
+
 def features(
     model: keras.Model,
     images: Any,
@@ -72,24 +112,7 @@ def features(
         >>> {name: activity.shape for name, activity in found.items()}
         {'ReLU_Layer_1_Time_0': (1, 16, 16, 16), 'ReLU_Layer_1_Time_1': (1, 16, 16, 16)}
     """
-    available = layer_outputs(model)
-    chosen: dict[str, Any] = {}
-    for pattern in [layers] if isinstance(layers, str) else layers:
-        # A layer's plain name stands for all of its calls.
-        matched = [
-            key
-            for key in available
-            if fnmatch.fnmatchcase(key, pattern) or fnmatch.fnmatchcase(key.split(":")[0], pattern)
-        ]
-        if not matched:
-            nearest = difflib.get_close_matches(pattern, available, n=3, cutoff=0.3)
-            raise InputError(
-                f"No layer of {model.name!r} matches {pattern!r}. Nearest: {', '.join(nearest)}."
-                if nearest
-                else f"No layer of {model.name!r} matches {pattern!r}; "
-                "`[layer.name for layer in model.layers]` lists them."
-            )
-        chosen.update((key, available[key]) for key in matched)
+    chosen = chosen_outputs(model, layers)
     if len(images) == 0:
         raise InputError("Expected at least one image, received none.")
     probe = keras.Model(model.input, chosen)

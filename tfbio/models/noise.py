@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -44,7 +45,8 @@ def set_noise(
     Args:
         model: any model with noise.
         sampling: `"sample"`, `"fixed"`, `"mean"` or `"off"`, see `tfbio.layers.NeuronalNoise`.
-        seed: of fixed noise; by default as it was, 0 at first.
+        seed: of fixed noise, 0 at first, or where samples start; by default as it was. Several
+            layers take seeds that follow each other, so that none repeats another's noise.
         draws: samples that `"mean"` averages; by default as it was, 10 at first.
 
     Raises:
@@ -66,14 +68,21 @@ def set_noise(
         raise InputError(
             f"Expected noise to be one of {', '.join(SAMPLINGS)}, received {sampling!r}."
         )
-    if draws is not None and draws < 1:
-        raise InputError(f"Expected 1 draw or more, received draws={draws}.")
-    for layer in layers:
+    for name, value, smallest in (("seed", seed, 0), ("draws", draws, 1)):
+        if value is not None and not (isinstance(value, Integral) and smallest <= value < 2**32):
+            raise InputError(
+                f"Expected {name} to be an int from {smallest} to 2^32 - 1, received {value!r}."
+            )
+    for number, layer in enumerate(layers):
         layer.sampling = sampling
-        if seed is not None:
-            layer.fixed_seed = int(seed)
         if draws is not None:
-            layer.draws = draws
+            layer.draws = int(draws)
+        if seed is None:
+            continue
+        if sampling == "fixed":
+            layer.fixed_seed = int(seed) + number
+        else:
+            layer.reseed(int(seed) + number)
     forget_compiled_functions(model)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from tfbio.models.construction import (
     weights_and_classes,
 )
 from tfbio.models.registry import register_model
+from tfbio.weights.errors import WeightsError
 from tfbio.weights.loading import load_weights
 from tfbio.weights.reading import Tensors, read_tensors
 from tfbio.weights.vonenet import front_end_settings
@@ -47,6 +49,8 @@ AS_TRAINED = "as trained"
 
 BackEnd = Callable[..., Any]
 
+_logger = logging.getLogger("tfbio")
+
 
 # === Front end ===
 
@@ -61,9 +65,20 @@ def _front_end(
     """The responses of a VOneBlock to normalized pixels."""
     trained_with = {} if weights is None else front_end_settings(weights)
     decided = {
-        name: {**_PUBLISHED, **trained_with}[name] if value == AS_TRAINED else value
+        name: {**_PUBLISHED, **trained_with}[name] if _is_open(value) else value
         for name, value in arguments.items()
     }
+    if weights is not None:
+        assumed = [
+            f"{name}={decided[name]}"
+            for name, value in arguments.items()
+            if _is_open(value) and name not in trained_with
+        ]
+        if assumed:
+            _logger.warning(
+                "%s does not say how its front end was trained: %s, as published, is assumed.",
+                weights.origin, ", ".join(assumed),
+            )  # fmt: skip
     if image_size is None:
         height, width = image.shape[1:3]
         image_size = _PUBLISHED_SIZE if None in (height, width) else min(height, width)
@@ -74,6 +89,10 @@ def _front_end(
         return block(image)
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def _is_open(value: Any) -> bool:
+    return isinstance(value, str) and value == AS_TRAINED
 
 
 def _bottleneck(responses: Any, filters: int) -> Any:
@@ -104,6 +123,16 @@ def _arguments_of_front_end(
 ) -> dict[str, Any]:
     """The arguments of `VOneBlock` that a model passes on, as a dict."""
     return dict(locals())
+
+
+def _check_names(arguments: Mapping[str, Any]) -> None:
+    known = inspect.signature(_arguments_of_front_end).parameters
+    strange = sorted(set(arguments) - set(known))
+    if strange:
+        raise InputError(
+            f"The front end takes no argument {', '.join(map(repr, strange))}; it takes "
+            f"{', '.join(known)}."
+        )
 
 
 # === Back ends ===
@@ -196,7 +225,7 @@ _DOCUMENTATION = """{headline}
         doi:10.1101/2020.06.16.154542.
 
     Upstream:
-        vonenet, vonenet.py, `VOneNet`. No known difference.
+        vonenet, vonenet.py, `VOneNet`; for what differs see `tfbio.layers.VOneBlock`.
 
     Example:
         >>> import tfbio
@@ -344,7 +373,7 @@ def vone_block(
         doi:10.1101/2020.06.16.154542.
 
     Upstream:
-        vonenet, vonenet.py, `VOneNet(model_arch=None)`. No known difference.
+        vonenet, vonenet.py, `VOneNet(model_arch=None)`; see `tfbio.layers.VOneBlock`.
 
     Example:
         >>> import tfbio
@@ -354,6 +383,7 @@ def vone_block(
         (None, 16, 16, 16)
     """
     check_input_shape(input_shape, _SMALLEST_INPUT)
+    _check_names(front_end)
     tensors = None if weights is None else _of_front_end(read_tensors(weights))
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
@@ -378,6 +408,11 @@ def _of_front_end(tensors: Tensors) -> Tensors:
         for name, array in tensors.arrays.items()
         if name.startswith(("vone_block", "simple_conv_q"))
     }
+    if not of_block:
+        raise WeightsError(
+            f"Expected weights of a VOneNet, received {tensors.description}, which has none of a "
+            "VOneBlock: check the path."
+        )
     return dataclasses.replace(tensors, arrays=of_block)
 
 
@@ -392,14 +427,16 @@ def add_v1_front_end(
     image_size: int | None = None,
     **front_end: Any,
 ) -> keras.Model:
-    """Put a model of primary visual cortex in front of any Keras model.
+    """Put a model of primary visual cortex in front of any functional or Sequential Keras model.
 
     The responses of the `VOneBlock` go through a linear bottleneck to the number of channels that
     the model takes, and into the model, whose layers and weights are shared, not copied.
 
     Args:
-        model: with one input (N, H', W', C), where H' and W' are the size of the image over the
-            front end's stride, rounded up, or unknown. C is any number; published ones take 64.
+        model: functional or Sequential, with one input (N, H', W', C), where H' and W' are the size
+            of the image over the front end's stride, rounded up, or unknown. C is any number;
+            published ones take 64. A model of this registry is to be built with
+            `include_preprocessing=False`: it sees responses and no pixels.
         input_shape: of the images, (H, W, 3).
         include_preprocessing: normalize pixels from [0, 255] in front of the `VOneBlock`.
         name: of the new model; by default `vone_` and the name of the old one.
@@ -428,7 +465,7 @@ def add_v1_front_end(
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] is None:
         raise InputError(
-            "Expected a model with one input (N, H, W, C), received "
+            "Expected a functional or Sequential model with one input (N, H, W, C), received "
             f"{getattr(model, 'name', model)!r} with "
             f"{[tuple(tensor.shape) for tensor in inputs]}."
         )
@@ -436,6 +473,7 @@ def add_v1_front_end(
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
     pixels = normalized_pixels(image, pixel_mean, pixel_std) if include_preprocessing else image
+    _check_names(front_end)
     responses = _front_end(
         pixels, None, image_size, upstream_exact, _arguments_of_front_end(**front_end)
     )
@@ -449,8 +487,13 @@ def add_v1_front_end(
                 f"{model.name!r} for {wanted[0]} x {wanted[1]}: build it for the former, or for "
                 "any size."
             )
-    reduced = _bottleneck(responses, wanted[-1])
     # A graph is joined layer by layer, so that `features` and `logits_model` see its layers.
-    graph = isinstance(model, keras.Sequential) or hasattr(model, "_nodes_by_depth")
-    outputs = model.call(reduced) if graph else model(reduced)
-    return keras.Model(image, outputs, name=name or f"vone_{model.name}")
+    outputs = model.call(_bottleneck(responses, wanted[-1]))
+    try:
+        return keras.Model(image, outputs, name=name or f"vone_{model.name}")
+    except ValueError as error:
+        raise InputError(
+            f"Expected {model.name!r} to have no layers named as those of the front end (image, "
+            f"normalize_pixels, vone_block, bottleneck): {error} A model of the registry is to be "
+            "built with include_preprocessing=False."
+        ) from error

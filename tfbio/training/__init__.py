@@ -1,12 +1,28 @@
 """Training: strategy, optimizer and schedule, losses, the loop with resume."""
 
+from tfbio.training.activity import (
+    ActivityStatistics,
+    channel_correlation,
+    fraction_of_zeros,
+    mean_activity,
+    sparsity,
+)
+from tfbio.training.activity_recorder import ActivityRecorder
+from tfbio.training.best_epoch import epochs_since_best, merit
 from tfbio.training.fine_tuning import train_classifier_only
-from tfbio.training.learning_rate import SCHEDULES, make_learning_rate
+from tfbio.training.learning_rate import SCHEDULES, make_learning_rate, make_plateau
 from tfbio.training.loop import DivergedError, train
 from tfbio.training.loss_scale import LossScaleOptimizer
 from tfbio.training.losses import TimeAveragedCrossentropy, last_step_accuracy
 from tfbio.training.optimizer import OPTIMIZERS, make_optimizer
-from tfbio.training.run_directory import Checkpoint, RunDirectory, newest_run, open_run
+from tfbio.training.plateau import PlateauDecay
+from tfbio.training.run_directory import (
+    Checkpoint,
+    RunDirectory,
+    finished_run,
+    newest_run,
+    open_run,
+)
 from tfbio.training.sgd import SGD
 from tfbio.training.strategy import STRATEGIES, choose_strategy, replicas, strategy_scope
 
@@ -15,18 +31,29 @@ __all__ = [
     "SCHEDULES",
     "SGD",
     "STRATEGIES",
+    "ActivityRecorder",
+    "ActivityStatistics",
     "Checkpoint",
     "DivergedError",
     "LossScaleOptimizer",
+    "PlateauDecay",
     "RunDirectory",
     "TimeAveragedCrossentropy",
+    "channel_correlation",
     "choose_strategy",
+    "epochs_since_best",
+    "finished_run",
+    "fraction_of_zeros",
     "last_step_accuracy",
     "make_learning_rate",
     "make_optimizer",
+    "make_plateau",
+    "mean_activity",
+    "merit",
     "newest_run",
     "open_run",
     "replicas",
+    "sparsity",
     "strategy_scope",
     "train",
     "train_classifier_only",

@@ -16,9 +16,11 @@ from tqdm import tqdm
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
 from tfbio.models.logits import logits_model
+from tfbio.training.best_epoch import epochs_since_best, merit
 from tfbio.training.curves import plot_learning_curve
 from tfbio.training.loss_scale import LossScaleOptimizer
 from tfbio.training.losses import TimeAveragedCrossentropy, last_step_accuracy
+from tfbio.training.plateau import PlateauDecay
 from tfbio.training.run_directory import Checkpoint, RunDirectory
 from tfbio.training.strategy import (
     check_batch_size,
@@ -52,6 +54,8 @@ def train(
     checkpoint_steps: int | None = None,
     max_steps: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    plateau: PlateauDecay | None = None,
+    early_stopping: int | None = None,
 ) -> list[dict[str, float]]:
     """Train a model; go on from the run's last checkpoint if there is one.
 
@@ -72,6 +76,10 @@ def train(
             validated.
         callbacks: of Keras, called as in one long `fit`, but for `on_train_begin` and
             `on_train_end`, which come at every epoch.
+        plateau: lowers the rate of an optimizer that has a constant one, by the validation losses
+            of the history.
+        early_stopping: stop after this many epochs in a row that are no better than the best
+            before them, by validation accuracy, then loss.
 
     Returns:
         The rows of the history, one an epoch.
@@ -107,6 +115,11 @@ def train(
             last_step = min(steps_per_epoch, total_steps - epoch * steps_per_epoch)
             if last_step <= first_step:
                 break
+            if early_stopping is not None and epochs_since_best(history) >= early_stopping:
+                break
+            if plateau is not None:
+                losses = [row["val_loss"] for row in history]
+                trainer.optimizer.learning_rate = plateau(losses)
             bar.set_description(f"Epoch {epoch + 1}/{epochs}", refresh=False)
             watch = _Watch(
                 bar, run, epoch_figures, (epoch, first_step, steps_per_epoch), checkpoint_steps
@@ -142,11 +155,6 @@ def train(
     if not run.model.exists():
         _save_model(run, model, strategy)
     return history
-
-
-def merit(row: Mapping[str, float]) -> tuple[float, float]:
-    """What the best epoch has most of: validation accuracy, then the smaller loss."""
-    return row["val_top1"], -row["val_loss"]
 
 
 def _make_trainer(
@@ -261,7 +269,8 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self._step == self._steps_per_epoch - 1:
-            self.learning_rate = float(self.model.optimizer.learning_rate)
+            # A variable of several replicas is no number by itself.
+            self.learning_rate = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._step += 1

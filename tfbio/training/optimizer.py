@@ -29,6 +29,7 @@ def make_optimizer(
     *,
     weight_decay: float | None = None,
     momentum: float | None = None,
+    nesterov: bool = False,
     **course: Any,
 ) -> keras.optimizers.Optimizer:
     """An optimizer by name, with a learning rate that is constant or falls.
@@ -36,13 +37,14 @@ def make_optimizer(
     Args:
         name: `adam`, `adamw`, or `sgd`, which is `tfbio.training.SGD`.
         learning_rate: the largest learning rate.
-        schedule: `constant`, `cosine` or `step`, see `make_learning_rate`.
+        schedule: `constant`, `cosine`, `step` or `plateau`, see `make_learning_rate`.
         total_steps: number of steps of the whole training.
         weight_decay: for `sgd` an L2 penalty, in the gradient, 0 by default; for `adamw` decoupled,
             Keras' 0.004 by default. `adam` has none.
         momentum: for `sgd`, 0.9 by default.
-        **course: `warmup_fraction`, `milestones`, `decay_factor` and `steps_per_epoch` of
-            `make_learning_rate`.
+        nesterov: for `sgd`, Nesterov's momentum.
+        **course: `warmup_fraction`, `milestones`, `decay_factor`, `steps_per_epoch`, `patience` and
+            `plateau_threshold` of `make_learning_rate`.
 
     Returns:
         A Keras optimizer.
@@ -72,5 +74,9 @@ def make_optimizer(
         if name != "sgd":
             raise InputError(f"Expected momentum with sgd only, received {momentum} with {name}.")
         arguments["momentum"] = momentum
+    if nesterov:
+        if name != "sgd":
+            raise InputError(f"Expected Nesterov's momentum with sgd only, received {name}.")
+        arguments["nesterov"] = True
     rate = make_learning_rate(learning_rate, schedule, total_steps=total_steps, **course)
     return OPTIMIZERS[name](learning_rate=rate, **arguments)

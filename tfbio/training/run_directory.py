@@ -6,6 +6,7 @@ History, models, checkpoints and summary appear whole or not at all.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -201,7 +202,7 @@ def open_run(
     """
     number = 1
     while True:
-        run = RunDirectory(Path(root) / (name if number == 1 else f"{name}-{number}"))
+        run = RunDirectory(Path(root) / _numbered(name, number))
         try:
             run.path.mkdir(parents=True)
             run.labels.write_text("".join(f"{each}\n" for each in class_names), encoding="utf-8")
@@ -222,6 +223,40 @@ def open_run(
                 f"The run cannot be written to {run.path} ({error.strerror}): pass a folder of "
                 "runs that is writable."
             ) from error
+
+
+def finished_run(root: str | os.PathLike, name: str, flags: str) -> RunDirectory | None:
+    """The finished run of the same settings, if there is one.
+
+    Args:
+        root: folder of all runs.
+        name: as given to `open_run`.
+        flags: the settings, as a flag file.
+
+    Returns:
+        The run, or None.
+
+    Example:
+        >>> import tempfile
+        >>> runs = tempfile.mkdtemp()
+        >>> run, _ = open_run(runs, "bl_rcnn-shapes", "--epochs=3\\n")
+        >>> finished_run(runs, "bl_rcnn-shapes", "--epochs=3\\n") is None
+        True
+        >>> run.write_summary({"epochs": 3})
+        >>> finished_run(runs, "bl_rcnn-shapes", "--epochs=3\\n") == run
+        True
+    """
+    for number in itertools.count(1):
+        run = RunDirectory(Path(root) / _numbered(name, number))
+        if not run.path.is_dir():
+            return None
+        if run.finished and run.flags.is_file() and run.flags.read_text() == flags:
+            return run
+    return None
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
 
 
 def newest_run(root: str | os.PathLike) -> RunDirectory:

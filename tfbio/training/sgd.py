@@ -16,8 +16,8 @@ class SGD(keras.optimizers.Optimizer):
     """Gradient descent with momentum and an L2 penalty, in the order in which PyTorch does it.
 
     Equation: g <- g + l2 * w; v <- momentum * v + g; w <- w - learning_rate * v, with v = 0 before
-    the first step. Every trainable variable is penalised, biases and scales of batch normalization
-    too.
+    the first step. With Nesterov's momentum the weights move by g + momentum * v in place of v.
+    Every trainable variable is penalised, biases and scales of batch normalization too.
 
     Two things are otherwise in `keras.optimizers.SGD`. Its momentum holds steps, with the learning
     rate inside, so that a lower rate takes effect over the following steps only; here it holds
@@ -30,11 +30,13 @@ class SGD(keras.optimizers.Optimizer):
         momentum: from 0 to below 1; 0 keeps no momentum.
         l2: what PyTorch calls `weight_decay`. Gradients have been summed over replicas, unscaled
             and clipped before it is added.
+        nesterov: look one step ahead along the momentum, which must be above 0.
         name: name of the optimizer.
         **kwargs: of `keras.optimizers.Optimizer`, other than `weight_decay`.
 
     Raises:
-        InputError: momentum or l2 is out of range, or `weight_decay` is given.
+        InputError: momentum or l2 is out of range, Nesterov's momentum is asked for without one, or
+            `weight_decay` is given.
 
     Reference:
         https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
@@ -55,6 +57,7 @@ class SGD(keras.optimizers.Optimizer):
         learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.1,
         momentum: float = 0.9,
         l2: float = 0.0,
+        nesterov: bool = False,
         name: str = "sgd",
         **kwargs: Any,
     ):
@@ -62,6 +65,10 @@ class SGD(keras.optimizers.Optimizer):
             raise InputError(f"Expected a momentum from 0 to below 1, received {momentum}.")
         if not (l2 >= 0 and math.isfinite(l2)):
             raise InputError(f"Expected an L2 penalty of 0 or more, received {l2}.")
+        if nesterov and not momentum:
+            raise InputError(
+                "Expected a momentum above 0 with Nesterov's momentum, received 0: leave one out."
+            )
         # A configuration holds it, as None.
         if kwargs.get("weight_decay") is not None:
             raise InputError(
@@ -71,6 +78,7 @@ class SGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = momentum
         self.l2 = l2
+        self.nesterov = nesterov
 
     def build(self, variables):
         if self.built:
@@ -85,9 +93,15 @@ class SGD(keras.optimizers.Optimizer):
             step = step + self.l2 * variable
         if self.momentum:
             velocity = self._momenta[self._get_variable_index(variable)]
-            step = self.momentum * velocity + step
-            self.assign(velocity, step)
+            momentum = self.momentum * velocity + step
+            self.assign(velocity, momentum)
+            step = step + self.momentum * momentum if self.nesterov else momentum
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
 
     def get_config(self):
-        return {**super().get_config(), "momentum": self.momentum, "l2": self.l2}
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "l2": self.l2,
+            "nesterov": self.nesterov,
+        }

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from tfbio.weights.errors import WeightsError
+from tfbio.weights.front_end import settings_of_model
 from tfbio.weights.pytorch import plain_arrays, read_checkpoint, settings_of
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -109,7 +110,8 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
     if signature == _HDF5_SIGNATURE:
         return Tensors(_read_legacy_h5(path), str(path), "legacy Keras h5")
     if zipfile.is_zipfile(path) and path.suffix == ".keras":
-        return Tensors(_read_keras(path), str(path), "Keras 3")
+        arrays, settings = _read_keras(path)
+        return Tensors(arrays, str(path), "Keras 3", settings)
     if signature.startswith(_TORCH_SIGNATURES):
         arrays, settings = read_checkpoint(path)
         return Tensors(arrays, str(path), "PyTorch state dict", settings)
@@ -125,13 +127,14 @@ def _plain_name(name: str) -> str:
     return name.removesuffix(":0")
 
 
-def _read_keras(path: Path) -> dict[str, np.ndarray]:
+def _read_keras(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:
         # Keras raises whatever the damaged part raises.
         raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
-    return {v.path: keras.ops.convert_to_numpy(v.value) for v in model.weights}
+    arrays = {v.path: keras.ops.convert_to_numpy(v.value) for v in model.weights}
+    return arrays, settings_of_model(model)
 
 
 def _read_legacy_h5(path: Path) -> dict[str, np.ndarray]:

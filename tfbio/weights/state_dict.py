@@ -25,6 +25,7 @@ from tfbio.layers.polar_transform import PolarTransform, pooling_masks
 from tfbio.layers.pooled_div_norm import PooledDivNorm
 from tfbio.layers.tuned_div_norm import TunedDivNorm, channel_distances
 from tfbio.layers.v_one_block import VOneBlock
+from tfbio.weights.front_end import settings_of_model
 from tfbio.weights.module_names import module_name
 from tfbio.weights.pytorch import import_torch
 from tfbio.weights.targets import FilterBank, Target, Targets
@@ -305,3 +306,36 @@ def to_torch_state_dict(model: keras.Model, as_arrays: bool = False) -> dict[str
         return arrays
     torch = import_torch()
     return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+
+
+def to_torch_checkpoint(model: keras.Model, as_arrays: bool = False) -> dict[str, Any]:
+    """A VOneNet as the original publishes its networks: state dict, and settings of the front end.
+
+    Without the settings, stride, gain and noise of a state dict are unknown.
+
+    Args:
+        model: a VOneNet.
+        as_arrays: give NumPy arrays, for which PyTorch is not needed.
+
+    Returns:
+        `{"flags": settings, "state_dict": tensors}`, for `torch.save` or `tfbio.load_weights`.
+
+    Raises:
+        WeightsError: PyTorch is not installed.
+        ValueError: the model has no VOneBlock, or a layer that the originals do not have.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("vone_block", strides=2)
+        >>> to_torch_checkpoint(model, as_arrays=True)["flags"]["stride"]
+        2
+    """
+    settings = settings_of_model(model)
+    if not settings:
+        raise ValueError(f"Expected a model with a VOneBlock, received {model.name!r}.")
+    tensors = to_torch_state_dict(model, as_arrays)
+    # As of a model that was trained on several devices, like all published ones.
+    return {
+        "flags": settings,
+        "state_dict": {f"module.{name}": tensor for name, tensor in tensors.items()},
+    }

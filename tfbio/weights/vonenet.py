@@ -7,23 +7,13 @@ from typing import Any
 
 import keras
 
-from tfbio.layers.v_one_block import VOneBlock
 from tfbio.weights.errors import WeightsError
+from tfbio.weights.front_end import ARGUMENTS, front_end, settings_of_block
 from tfbio.weights.reading import Tensors
 
 # Tensors of an adversarial training, of no use afterwards.
 _OBSOLETE = frozenset({"vone_block.div_u.weight", "vone_block.div_t.weight"})
 _FILTERS = "vone_block.simple_conv_q0.weight"
-# Our name of a setting in a checkpoint.
-_ARGUMENTS = {
-    "simple_channels": "simple_channels",
-    "complex_channels": "complex_channels",
-    "stride": "strides",
-    "k_exc": "k_exc",
-    "noise_mode": "noise_mode",
-    "noise_scale": "noise_scale",
-    "noise_level": "noise_level",
-}
 
 
 def obsolete_tensors(model: keras.Model) -> frozenset[str]:
@@ -34,7 +24,7 @@ def obsolete_tensors(model: keras.Model) -> frozenset[str]:
         >>> obsolete_tensors(tfbio.create_model("resnet50", width=0.125, blocks=(1, 1, 1, 1)))
         frozenset()
     """
-    return _OBSOLETE if _block(model) is not None else frozenset()
+    return _OBSOLETE if front_end(model) is not None else frozenset()
 
 
 def front_end_settings(tensors: Tensors) -> dict[str, Any]:
@@ -74,21 +64,25 @@ def front_end_settings(tensors: Tensors) -> dict[str, Any]:
 def check_settings(model: keras.Model, tensors: Tensors) -> None:
     """Refuse a checkpoint whose front end answers otherwise than the model's.
 
-    Noise may differ: it is a matter of how a model is used.
+    Noise may differ: it is a matter of how a model is used. Without settings in the file nothing
+    can be said of stride and gain.
 
     Args:
         model: any model.
         tensors: about to be loaded.
 
     Raises:
-        WeightsError: stride or gain differ.
+        WeightsError: the numbers of cells, stride or gain differ.
     """
-    block = _block(model)
+    block = front_end(model)
     if block is None:
         return
     trained_with = _named(tensors.settings)
-    own = {"strides": block.strides[0], "k_exc": block.k_exc}
-    for name, value in own.items():
+    if "strides" in trained_with:
+        trained_with["strides"] = _both(trained_with["strides"])
+    own = settings_of_block(block)
+    for name in ("simple_channels", "complex_channels", "strides", "k_exc"):
+        value = own[name]
         if name in trained_with and trained_with[name] != value:
             raise WeightsError(
                 f"{tensors.description} does not fit the model {model.name!r}, which is left as it "
@@ -97,9 +91,9 @@ def check_settings(model: keras.Model, tensors: Tensors) -> None:
             )
 
 
+def _both(strides: Any) -> tuple[int, int]:
+    return tuple(strides) if isinstance(strides, (tuple, list)) else (strides, strides)
+
+
 def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {ours: settings[theirs] for theirs, ours in _ARGUMENTS.items() if theirs in settings}
-
-
-def _block(model: keras.Model) -> VOneBlock | None:
-    return next((layer for layer in model.layers if isinstance(layer, VOneBlock)), None)
+    return {ours: settings[theirs] for theirs, ours in ARGUMENTS.items() if theirs in settings}

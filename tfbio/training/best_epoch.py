@@ -1,0 +1,40 @@
+"""Which epoch is the best, and how long ago it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def merit(row: Mapping[str, float]) -> tuple[float, float]:
+    """What the best epoch has most of: validation accuracy, then the smaller loss.
+
+    Args:
+        row: of a run's history.
+
+    Returns:
+        A pair to compare with those of other rows.
+
+    Example:
+        >>> merit({"val_top1": 0.5, "val_loss": 2.0}) > merit({"val_top1": 0.5, "val_loss": 3.0})
+        True
+    """
+    return row["val_top1"], -row["val_loss"]
+
+
+def epochs_since_best(history: Sequence[Mapping[str, float]]) -> int:
+    """The number of epochs after the best one, of equal ones the first.
+
+    Args:
+        history: rows of a run's history, one an epoch.
+
+    Returns:
+        0 if the newest epoch is the best, or there is none.
+
+    Example:
+        >>> epochs_since_best([{"val_top1": top1, "val_loss": 1.0} for top1 in (0.2, 0.5, 0.5)])
+        1
+    """
+    if not history:
+        return 0
+    merits = [merit(row) for row in history]
+    return len(merits) - 1 - merits.index(max(merits))
