@@ -16,7 +16,7 @@ from tfbio.errors import InputError
 from tfbio.models.cornet import back_end, recurrent_area
 from tfbio.weights.state_dict import tensors_of
 from tfbio.weights.targets import Target
-from tfbio.weights.vonenet import module_name
+from tfbio.weights.module_names import module_name
 
 # === One recurrent area ===
 

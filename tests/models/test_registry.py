@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import keras
 import pytest
 
@@ -12,13 +14,14 @@ def test_every_model_tells_its_facts():
     for name in tfbio.list_models():
         info = tfbio.model_info(name)
         assert info.name == name == info.builder.__name__
-        assert info.reference.startswith("10.")
+        # A DOI, or the page of a paper that has none.
+        assert re.fullmatch(r"10\.\d{4,}/\S+|https://openreview\.net/forum\?id=\w+", info.reference)
         assert len(info.input_shape) == 3
-        # The arguments of keras.applications, on every model.
-        assert {
-            "input_shape", "classes", "weights", "classifier_activation", "include_preprocessing",
-            "name",
-        } <= set(info.arguments)  # fmt: skip
+        # The arguments of keras.applications, on every model; those of the readout where one is.
+        of_readout = {"classes", "classifier_activation"} & set(info.arguments)
+        assert len(of_readout) == (2 if info.classifier else 0)
+        of_all = {"input_shape", "weights", "include_preprocessing", "name"}
+        assert of_all <= set(info.arguments)
         assert info.recurrent == ("return_sequences" in info.arguments)
 
 
