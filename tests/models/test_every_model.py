@@ -132,8 +132,9 @@ def _after_two_steps(name, images, labels, strategy=None):
         trainer = logits_model(model)
         # Linear in the gradient. Adam divides by it: where it is near zero, a difference of one
         # rounding grows a hundred thousand times (learning rate / epsilon).
+        # Eagerly, since tracing takes five times as long; `test_loop.py` has the compiled step.
         optimizer = keras.optimizers.SGD(1e-2, momentum=0.9)
-        trainer.compile(optimizer, TimeAveragedCrossentropy(), jit_compile=False)
+        trainer.compile(optimizer, TimeAveragedCrossentropy(), run_eagerly=True)
     data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
