@@ -14,9 +14,9 @@ from models.vone_golden import fill
 import tfbio
 from tfbio.errors import InputError
 from tfbio.models.cornet import back_end, recurrent_area
+from tfbio.weights.module_names import module_name
 from tfbio.weights.state_dict import tensors_of
 from tfbio.weights.targets import Target
-from tfbio.weights.module_names import module_name
 
 # === One recurrent area ===
 
