@@ -28,6 +28,8 @@ $(VENV)/.ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	# imagecorruptions brings OpenCV with windows, which a machine without a screen cannot load.
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall opencv-python-headless
 	touch $@
 
 clean:

@@ -65,11 +65,9 @@ def _tiny_imagenet_as_published(root):
             save(root / "val" / "images" / name)
             lines.append(f"{name}\t{label}\t0\t0\t63\t63\n")
     (root / "val" / "val_annotations.txt").write_text("".join(lines))
+    (root / "wnids.txt").write_text("".join(f"{label}\n" for label in CLASSES[:2]))
+    (root / "words.txt").write_text(f"{CLASSES[0]}\tgoldfish\n")
     save(root / "test" / "images" / "test_0.JPEG")
-
-
-def _readme_code():
-    return re.search(r"```python\n(.*?)```", (RECIPES / "README.md").read_text(), re.DOTALL)[1]
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.flags")), ids=lambda path: path.name)
@@ -132,6 +130,23 @@ def test_the_published_training_of_the_vonenets():
     assert float(settings["crop_ratio"]) * 256 == 224
 
 
+@pytest.mark.parametrize("condition", ["colour", "grayscale", "noise", "blur"])
+def test_the_published_training_of_satbench(condition):
+    recipe = RECIPES / f"bl_rcnn_imagenet16_{condition}.flags"
+    settings = dict(
+        line.removeprefix("--").split("=", 1)
+        for line in recipe.read_text().splitlines()
+        if line.startswith("--")
+    )
+    published = {
+        "model": "bl_rcnn", "mode": "readout", "dataset": "imagenet16", "condition": condition,
+        "class_weights": "balanced", "image_size": "128", "optimizer": "adam",
+        "learning_rate": "0.005", "schedule": "constant", "epochs": "100", "batch_size": "128",
+    }  # fmt: skip
+    assert published.items() <= settings.items()
+    assert "condition_level" not in settings
+
+
 def test_small_versions_run_from_end_to_end(in_a_folder, capsys):
     data = ["--dataset=image_folder", "--data_dir=photographs"]
     _run(train, f"--flagfile={IMAGENET}", *data, *SMALL)
@@ -164,15 +179,13 @@ def test_small_versions_run_from_end_to_end(in_a_folder, capsys):
     image = resize_and_crop(decode_image(picture), (64, 64), 0.875, (224, 224))
     np.testing.assert_allclose(answer["probabilities"], model(image[None]), atol=1e-3)
 
-    # Tiny-ImageNet, sorted as the README says.
-    _tiny_imagenet_as_published(in_a_folder / "tiny-imagenet-200")
-    exec(compile(_readme_code(), "recipes/README.md", "exec"), {})
-    arguments = ["--data_dir=tiny-imagenet-200", f"--weights={run.model}", "--runs_dir=fine_tuned"]
+    _tiny_imagenet_as_published(in_a_folder / "downloads" / "tiny-imagenet-200")
+    arguments = ["--data_dir=downloads", f"--weights={run.model}", "--runs_dir=fine_tuned"]
     _run(train, f"--flagfile={TINY_IMAGENET}", *arguments, *SMALL)
     output = capsys.readouterr().out
     assert "130 of them trained; 2 classes" in output
     assert "16 training images, 4 for validation" in output
-    tuned = keras.saving.load_model(in_a_folder / "fine_tuned" / "b_cnn-image_folder/model.keras")
+    tuned = keras.saving.load_model(in_a_folder / "fine_tuned" / "b_cnn-tiny_imagenet/model.keras")
     for before, after in zip(model.weights, tuned.weights, strict=True):
         frozen = "Readout" not in before.path and "moving_" not in before.path
         assert (before.shape == after.shape and np.array_equal(before, after)) == frozen, after.path

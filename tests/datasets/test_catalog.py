@@ -151,8 +151,7 @@ def test_a_configuration_is_passed_on(tmp_path, preparing):
 
 def test_an_image_folder_without_a_folder():
     expect(
-        "Expected data_dir with the data set image_folder: the folder that holds a folder of "
-        "images for each class.",
+        "Expected data_dir with the data set image_folder: the folder with its images.",
         "image_folder",
     )
 

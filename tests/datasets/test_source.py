@@ -137,13 +137,14 @@ def test_images_of_all_kinds_become_rgb(store, shape, dtype, encoding):
         assert abs(float(images.numpy().mean()) - expected.mean()) < 10
 
 
-def test_other_images_of_an_example_are_not_decoded(store, monkeypatch):
+def test_masks_come_along_as_they_are_stored(store):
     mask = tfds.features.Image(shape=(6, 5, 1))
     builder, _ = store({"train": 10}, extra=mask)
-    source = tfds_source("small", builder)
-    example = next(iter(source.split("train").examples()))
-    assert set(example) == {"image", "label", "index"}
-    assert example["image"].dtype == tf.string
+    train = tfds_source("small", builder).split("train")
+    example = next(iter(train.examples()))
+    assert train.has_masks
+    assert set(example) == {"image", "label", "index", "mask"}
+    assert example["image"].dtype == example["mask"].dtype == tf.string
     assert example["label"].dtype == example["index"].dtype == tf.int64
 
 

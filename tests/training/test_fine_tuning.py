@@ -134,3 +134,20 @@ def test_two_replicas_give_the_weights_that_one_gives(uninterrupted, tmp_path):
     model, _ = _fine_tune(_run(tmp_path), strategy=choose_strategy("mirrored", 2))
     for path, weight in _weights(model).items():
         np.testing.assert_allclose(weight, uninterrupted[path], rtol=0, atol=1e-9, err_msg=path)
+
+
+@pytest.mark.parametrize("batch_statistics", [True, False])
+def test_batch_normalization_is_frozen_if_it_is_to_be(batch_statistics):
+    keras.utils.set_random_seed(0)
+    model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=2, width=1 / 32)
+    train_classifier_only(model, batch_statistics)
+    before = _weights(model)
+    trainer = tfbio.models.logits_model(model)
+    images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3))
+    inference = np.asarray(trainer(images, training=False))
+    assert np.allclose(trainer(images, training=True), inference, atol=1e-6) != batch_statistics
+    trainer.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    trainer.fit(images, np.arange(8) % 2, verbose=0)
+    moved = {path for path, weight in _weights(model).items() if (weight != before[path]).any()}
+    statistics = {path for path in before if "moving_" in path} if batch_statistics else set()
+    assert moved == {"ReadoutDense/kernel", "ReadoutDense/bias"} | statistics

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import keras
+import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
 from tfbio.cli.command import run_command
 from tfbio.cli.models import define_model_flags
+from tfbio.cli.presentation import (
+    chosen_presentation,
+    define_presentation_flags,
+    presentation_facts,
+    presentation_label,
+)
+from tfbio.cli.robustness import (
+    chosen_sets,
+    define_robustness_flags,
+    measure_robustness,
+    refuse_robustness_flags,
+    report_robustness,
+)
 from tfbio.cli.trained import TrainedModel, define_trained_flags, find_trained
-from tfbio.datasets.catalog import IMAGE_FOLDER, canonical_name, load_dataset
+from tfbio.datasets.catalog import FOLDERS, canonical_name, corrupted_base, load_dataset
+from tfbio.datasets.corrupted import is_corrupted
 from tfbio.datasets.pipeline import evaluation_batches
-from tfbio.datasets.source import DataSource
+from tfbio.datasets.presentation import Presentation
+from tfbio.datasets.source import DataSource, Split
 from tfbio.errors import InputError
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime
 from tfbio.evaluation.report import format_table, write_results
@@ -36,6 +54,8 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "max_bad_images", 0, "Unreadable images to count as wrong and go on.", lower_bound=0, **at
     )
+    define_presentation_flags(values)
+    define_robustness_flags(values)
     flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1, **at)
     flags.DEFINE_string(
         "output", None, "Folder of the results. Default: in the run, by data set and split.", **at
@@ -45,33 +65,46 @@ def _define_flags(values: flags.FlagValues) -> None:
 def _main(values: flags.FlagValues) -> None:
     trained = find_trained(values)
     dataset = canonical_name(values.dataset) if values.dataset else trained.dataset or "shapes"
+    # The same images, corrupted or not, lie in the same place.
+    images = corrupted_base(dataset) or dataset
     data_dir = values.data_dir
-    if data_dir is None and dataset == trained.dataset:
+    if data_dir is None and images == trained.dataset:
         data_dir = trained.data_dir
-    source = load_dataset(dataset, data_dir, values.max_bad_images)
-    other_folder = dataset == IMAGE_FOLDER and not _same_folder(data_dir, trained.data_dir)
-    label = Path(data_dir).resolve().name if other_folder else source.file_name
-    for note in source.notes:
-        print(note)
-    _check_classes(trained, source)
-    split = source.split(values.split) if values.split else source.held_out
+    presentation = chosen_presentation(values, trained.settings)
     image_size = _image_size(trained.model, values.image_size, trained.info.input_shape[:2])
     framing = trained.framing
-    batches = evaluation_batches(
-        split, values.batch_size, image_size, framing.crop_ratio, framing.resize_through
-    )
+
+    def batches(split: Split, shown: Presentation) -> tf.data.Dataset:
+        return evaluation_batches(
+            split, values.batch_size, image_size, framing.crop_ratio, framing.resize_through, shown
+        )
+
+    def split_of(source: DataSource) -> Split:
+        _check_classes(trained, source)
+        return source.split(values.split) if values.split else source.held_out
+
+    sets = []
+    if is_corrupted(dataset):
+        sets = chosen_sets(values, dataset, data_dir)
+        source = sets[0].load()
+    else:
+        refuse_robustness_flags(values)
+        source = load_dataset(dataset, data_dir, values.max_bad_images)
+    name = dataset.replace("/", "-")
+    other_folder = images in FOLDERS and not _same_folder(data_dir, trained.data_dir)
+    label = name.replace(images, Path(data_dir).resolve().name) if other_folder else name
+    for note in source.notes:
+        print(note)
+    split = split_of(source)
     print(
         f"{trained.description} at {image_size[0]} x {image_size[1]} on {label}, {split.name} "
         f"split, {split.size:,} images"
+        + (f", {len(sets)} corruptions and severities" if sets else "")
     )
-    with tqdm(total=split.size, unit="image", dynamic_ncols=True, leave=False) as bar:
-        table = AccuracyOverTime(trained.model)(batches, len(split.unreadable), bar.update)
-    print(format_table(table))
-    if table.unreadable:
-        print(f"{table.unreadable} of {table.images} images could not be read and count as wrong.")
-    # Another noise is another result.
+    # Another noise or presentation is another result.
     noise = f"-noise_{values.noise}" if values.noise else ""
-    folder = Path(values.output or trained.folder / "evaluations" / f"{label}-{split.name}{noise}")
+    label_of_all = f"{label}-{split.name}{presentation_label(presentation)}{noise}"
+    folder = Path(values.output or trained.folder / "evaluations" / label_of_all)
     facts = {
         "model": trained.info.name,
         "weights": trained.description,
@@ -82,15 +115,37 @@ def _main(values: flags.FlagValues) -> None:
         "crop_ratio": framing.crop_ratio,
         "resize_through": framing.resize_through,
         "noise": noise_setting(trained.model),
+        **presentation_facts(presentation),
     }
+    if sets:
+        robustness = measure_robustness(trained.model, sets, split_of, batches, presentation)
+        with _writing_to(folder):
+            files = report_robustness(robustness, dataset, folder, facts)
+    else:
+        with tqdm(total=split.size, unit="image", dynamic_ncols=True, leave=False) as bar:
+            table = AccuracyOverTime(trained.model)(
+                batches(split, presentation), len(split.unreadable), bar.update
+            )
+        print(format_table(table))
+        if table.unreadable:
+            print(
+                f"{table.unreadable} of {table.images} images could not be read and count as wrong."
+            )
+        with _writing_to(folder):
+            write_results(table, folder, facts)
+        files = "results.json, results.csv, accuracy_over_time.png"
+    print(f"{folder}: {files}")
+
+
+@contextlib.contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
     try:
-        write_results(table, folder, facts)
+        yield
     except OSError as error:
         raise InputError(
             f"The results cannot be written to {folder} ({error.strerror}): pass an --output that "
             "is writable."
         ) from error
-    print(f"{folder}: results.json, results.csv, accuracy_over_time.png")
 
 
 def _same_folder(one: str, other: str | None) -> bool:

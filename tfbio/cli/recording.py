@@ -10,6 +10,7 @@ from absl import flags
 from tfbio.cli.command import given
 from tfbio.cli.framing import Framing
 from tfbio.datasets.pipeline import evaluation_batches
+from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.source import FileSplit, Split
 from tfbio.errors import InputError
 from tfbio.training.activity_recorder import ActivityRecorder, recorded_outputs
@@ -61,6 +62,7 @@ def activity_recorders(
     validation: Split,
     image_size: tuple[int, int],
     framing: Framing,
+    presentation: Presentation,
     run: RunDirectory,
 ) -> list[ActivityRecorder]:
     """A callback that records these layers, if there are any."""
@@ -68,8 +70,9 @@ def activity_recorders(
         return []
     count = values.record_images or _IMAGES
     batches = evaluation_batches(
-        _Some(validation, count), count, image_size, framing.crop_ratio, framing.resize_through
-    )
+        _Some(validation, count), count, image_size, framing.crop_ratio, framing.resize_through,
+        presentation,
+    )  # fmt: skip
     images = np.concatenate([images for images, _ in batches.as_numpy_iterator()])
     return [ActivityRecorder(model, images, run.path, layers, values.record_steps)]
 
@@ -80,6 +83,7 @@ class _Some(Split):
     def __init__(self, split: Split, count: int):
         self.name = split.name
         self.size = min(count, split.size)
+        self.has_masks = split.has_masks
         self._split = split
 
     def examples(self, order_seed: int | None = None, skip: int = 0) -> tf.data.Dataset:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,16 +18,20 @@ from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.cli.models import define_model_flags, model_arguments
 from tfbio.cli.noise import apply_noise, define_noise_flags
 from tfbio.cli.optimization import chosen_optimizer, chosen_plateau, define_optimizer_flags
+from tfbio.cli.presentation import chosen_presentation, define_presentation_flags
 from tfbio.cli.recording import activity_recorders, define_recording_flags, recorded_layers
 from tfbio.cli.seeds import define_seed_flags, train_seeds
+from tfbio.datasets.cache import cached
 from tfbio.datasets.catalog import EMBEDDED, canonical_name, load_dataset
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
+from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
 from tfbio.evaluation.report import format_table
 from tfbio.models.registry import ModelInfo, create_model, model_info
 from tfbio.training.best_epoch import epochs_since_best, merit
+from tfbio.training.class_weights import balanced_class_weights
 from tfbio.training.fine_tuning import train_classifier_only
 from tfbio.training.loop import train
 from tfbio.training.provenance import peak_memory, provenance
@@ -38,8 +44,11 @@ from tfbio.training.strategy import (
     strategy_scope,
 )
 
-_MODES = ("train", "finetune")
+# What is trained, and for the last two what batch normalization does meanwhile.
+_MODES = ("train", "finetune", "readout")
 _POLICIES = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
+_CLASS_WEIGHTS = ("equal", "balanced")
+_CACHES = ("none", "memory", "disk")
 # Flags that say where things are or how far to go, not what is trained.
 _NOT_SETTINGS = (
     "help", "h", "flagfile", "runs_dir", "full_size", "max_steps", "checkpoint_steps", "seeds",
@@ -66,16 +75,27 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "max_bad_images", 0, "Go on without this many unreadable images.", lower_bound=0, **at
     )
+    flags.DEFINE_enum(
+        "cache", "none", list(_CACHES),
+        "Where decoded images are kept, so that each is decoded once; they have to fit.", **at,
+    )  # fmt: skip
     flags.DEFINE_list(
         "augment", None,
         "crop or random_resized_crop, flip, or none. Default: the data set's.", **at,
     )  # fmt: skip
     define_framing_flags(values)
+    define_presentation_flags(values)
     define_noise_flags(values)
     flags.DEFINE_string("weights", None, "Weights to start from.", **at)
     flags.DEFINE_enum(
-        "mode", "train", list(_MODES), "finetune trains the classifier of --weights only.", **at
-    )
+        "mode", "train", list(_MODES),
+        "finetune trains the classifier of --weights only, and batch normalization goes on with "
+        "the statistics of the batches; readout freezes that too.", **at,
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "class_weights", "equal", list(_CLASS_WEIGHTS),
+        "balanced weighs an example by one over the number of its class, 1 on average.", **at,
+    )  # fmt: skip
     flags.DEFINE_integer("epochs", 8, "Passes over the training images.", lower_bound=1, **at)
     flags.DEFINE_integer("batch_size", 32, "Images a step, over all devices.", lower_bound=1, **at)
     define_optimizer_flags(values)
@@ -110,8 +130,10 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
         The run; it is not finished if --max_steps cut it short.
     """
     info = model_info(values.model)
-    if values.mode == "finetune" and values.weights is None:
-        raise InputError("Expected weights to start from with --mode=finetune: pass --weights.")
+    if values.mode != "train" and values.weights is None:
+        raise InputError(
+            f"Expected weights to start from with --mode={values.mode}: pass --weights."
+        )
     _choose_size(values, info)
     arguments = model_arguments(values)
     strategy = choose_strategy(values.strategy, values.devices)
@@ -128,31 +150,43 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
     if finished is not None:
         print(f"{finished.path} is finished.")
         return finished
+    if values.cache != "none":
+        used = {"train", "validation", source.held_out.name}
+        source = replace(
+            source, splits={name: cached(source.split(name), values.cache) for name in used}
+        )
     image_size = arguments.get("input_shape", info.input_shape)[:2]
     framing = chosen_framing(values)
+    presentation = chosen_presentation(values)
     batches = TrainingBatches(
         source.split("train"), values.batch_size, image_size, values.seed,
-        _augmentation(values, source), framing.crop_ratio, framing.resize_through,
+        _augmentation(values, source), framing.crop_ratio, framing.resize_through, presentation,
+        _class_weights(values, source),
     )  # fmt: skip
     with strategy_scope(strategy):
         model = create_model(
             info.name, classes=len(source.class_names), weights=values.weights, **arguments
         )
         apply_noise(values, model)
-        if values.mode == "finetune":
-            train_classifier_only(model)
+        if values.mode != "train":
+            train_classifier_only(model, batch_statistics=values.mode == "finetune")
         optimizer = chosen_optimizer(values, batches.steps_per_epoch)
     recorded = recorded_layers(values, model)
     run, resumed = open_run(values.runs_dir, name, _settings(values), source.class_names)
     _describe(model, image_size, batches, source, run, resumed, replicas(strategy))
 
     began = time.perf_counter()
-    validation = _HeldOut(source, "validation", values.batch_size, image_size, framing, model)
+    held_out = functools.partial(
+        _HeldOut, source, batch_size=values.batch_size, image_size=image_size, framing=framing,
+        presentation=presentation,
+    )  # fmt: skip
+    validation = held_out(split="validation", model=model)
     history = train(
         model, batches, values.epochs, optimizer, run, validation.figures, strategy,
         values.checkpoint_steps, values.max_steps,
         callbacks=activity_recorders(
-            values, model, recorded, source.split("validation"), image_size, framing, run
+            values, model, recorded, source.split("validation"), image_size, framing,
+            presentation, run,
         ),
         plateau=chosen_plateau(values), early_stopping=values.early_stopping,
     )  # fmt: skip
@@ -168,7 +202,7 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
         )
     best = keras.saving.load_model(run.model, compile=False)
     split = source.held_out.name
-    table = _HeldOut(source, split, values.batch_size, image_size, framing, best).table()
+    table = held_out(split=split, model=best).table()
     print(f"\nBest model on {source.name}, {split} split, {table.images:,} images:")
     print(format_table(table))
     run.write_summary(_summary(values, model, history, table, split, seconds))
@@ -205,6 +239,14 @@ def _augmentation(values: flags.FlagValues, source: DataSource) -> tuple[str, ..
     return () if values.augment == ["none"] else tuple(values.augment)
 
 
+def _class_weights(values: flags.FlagValues, source: DataSource) -> tuple[float, ...] | None:
+    """None if all weigh the same."""
+    if values.class_weights == "equal":
+        return None
+    counts = source.split("train").class_counts(len(source.class_names))
+    return tuple(balanced_class_weights(counts).tolist())
+
+
 class _HeldOut:
     """A model's figures on held-out images."""
 
@@ -215,12 +257,14 @@ class _HeldOut:
         batch_size: int,
         image_size: tuple[int, int],
         framing: Framing,
+        presentation: Presentation,
         model: keras.Model,
     ):
         self._split = source.split(split)
         self._batches = evaluation_batches(
-            self._split, batch_size, image_size, framing.crop_ratio, framing.resize_through
-        )
+            self._split, batch_size, image_size, framing.crop_ratio, framing.resize_through,
+            presentation,
+        )  # fmt: skip
         self._measure = AccuracyOverTime(model)
 
     def table(self) -> AccuracyTable:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -31,6 +32,7 @@ class TrainedModel:
         class_names: empty if not known.
         dataset: what it was trained on, None if not known.
         data_dir: where that lay.
+        settings: the flags of the run, by name; empty without one.
     """
 
     model: keras.Model
@@ -41,6 +43,7 @@ class TrainedModel:
     class_names: tuple[str, ...] = ()
     dataset: str | None = None
     data_dir: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def define_trained_flags(values: flags.FlagValues) -> None:
@@ -146,5 +149,5 @@ def _from_run(values: flags.FlagValues, run: RunDirectory) -> TrainedModel:
     return TrainedModel(
         _read_keras(run.model), info, description, run.path,
         chosen_framing(values, settings=settings), class_names,
-        canonical_name(settings.get("dataset", "shapes")), settings.get("data_dir"),
+        canonical_name(settings.get("dataset", "shapes")), settings.get("data_dir"), settings,
     )  # fmt: skip

@@ -14,15 +14,44 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from tfbio.datasets.image_folder import image_folder
+from tfbio.datasets.imagenet16 import Imagenet16
+from tfbio.datasets.imagenet_kaggle import imagenet_kaggle
+from tfbio.datasets.manual import (
+    ManualBuilder,
+    find_download,
+    refuse_unreadable,
+    unreadable_images,
+)
+from tfbio.datasets.pascal_voc_stimuli import PascalVocStimuli
+from tfbio.datasets.sat_human import SatHuman
 from tfbio.datasets.shapes import Shapes
 from tfbio.datasets.source import DataSource, tfds_source
+from tfbio.datasets.tiny_imagenet import TinyImagenet
+from tfbio.datasets.tiny_imagenet_c import TinyImagenetC
 from tfbio.errors import InputError, UnknownNameError
 
 _logger = logging.getLogger("tfbio")
 
 # Data sets that are generated here and need no download.
 EMBEDDED: dict[str, Callable[..., tfds.core.DatasetBuilder]] = {"shapes": Shapes}
+# Data sets that a user downloads by hand and TFDS does not have.
+DOWNLOADED: dict[str, type[tfds.core.DatasetBuilder]] = {
+    "imagenet16": Imagenet16,
+    "pascal_voc_stimuli": PascalVocStimuli,
+    "sat_human": SatHuman,
+    "tiny_imagenet": TinyImagenet,
+    "tiny_imagenet_c": TinyImagenetC,
+}
 IMAGE_FOLDER = "image_folder"
+# Folders that are read as they are, nothing being prepared.
+FOLDERS: dict[str, Callable[..., DataSource]] = {
+    IMAGE_FOLDER: image_folder,
+    "imagenet_kaggle": imagenet_kaggle,
+}
+# What people call data sets of TFDS.
+_ALIASES = {"imagenet": "imagenet2012", "imagenet_c": "imagenet2012_corrupted"}
+# Ends the name of any data set whose images are corrupted as they are read.
+_CORRUPTED = "_c"
 # Whether a class survives mirroring only who knows the data set can say; digits do not.
 _AUGMENT = {"shapes": ("crop", "flip")}
 # The disk refuses, not the network.
@@ -30,13 +59,14 @@ _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQ
 
 
 def dataset_names() -> list[str]:
-    """Names that `load_dataset` knows: the embedded ones, `image_folder`, and those of TFDS.
+    """Names that `load_dataset` knows: those of tfbio, of folders, and of TFDS.
 
     Example:
         >>> "shapes" in dataset_names() and "cifar10" in dataset_names()
         True
     """
-    return sorted({*EMBEDDED, IMAGE_FOLDER, *tfds.list_builders(with_community_datasets=False)})
+    of_tfds = tfds.list_builders(with_community_datasets=False)
+    return sorted({*EMBEDDED, *DOWNLOADED, *FOLDERS, *of_tfds})
 
 
 def canonical_name(name: str) -> str:
@@ -52,15 +82,38 @@ def canonical_name(name: str) -> str:
         UnknownNameError: there is no such data set.
 
     Example:
-        >>> canonical_name("ImageFolder")
-        'image_folder'
+        >>> canonical_name("ImageFolder"), canonical_name("shapes-c")
+        ('image_folder', 'shapes_c')
     """
     known = dataset_names()
     plain, slash, configuration = name.partition("/")
-    full = {_without_separators(each): each for each in known}.get(_without_separators(plain))
-    if full is None:
-        raise UnknownNameError("data set", name, known)
-    return f"{full}{slash}{configuration}"
+    full_names = {_without_separators(each): each for each in known}
+    full_names |= {_without_separators(alias): full for alias, full in _ALIASES.items()}
+    wanted = _without_separators(plain)
+    if wanted in full_names:
+        return f"{full_names[wanted]}{slash}{configuration}"
+    if wanted.endswith("c") and wanted[:-1] in full_names:
+        return f"{full_names[wanted[:-1]]}{_CORRUPTED}{slash}{configuration}"
+    raise UnknownNameError("data set", name, known)
+
+
+def corrupted_base(name: str) -> str | None:
+    """The data set whose images are corrupted as they are read, of a name that ends in `_c`.
+
+    Args:
+        name: as `canonical_name` gives it.
+
+    Returns:
+        The base's name; None for a data set that is read as it is stored.
+
+    Example:
+        >>> corrupted_base("shapes_c"), corrupted_base("tiny_imagenet_c"), corrupted_base("shapes")
+        ('shapes', None, None)
+    """
+    full, slash, configuration = name.partition("/")
+    if full in dataset_names() or not full.endswith(_CORRUPTED):
+        return None
+    return f"{full.removesuffix(_CORRUPTED)}{slash}{configuration}"
 
 
 def load_dataset(
@@ -69,11 +122,12 @@ def load_dataset(
     """Find a data set by name; generate or download it if it is not there yet.
 
     Args:
-        name: `shapes`; `image_folder`, with `data_dir` the folder of class folders; or a name of
-            TFDS. Case and separators do not count: `ImageFolder` is `image_folder`.
+        name: one of `dataset_names`, such as `shapes`, `tiny_imagenet_c/fog_3`, or `image_folder`
+            with `data_dir` the folder of class folders. Case and separators do not count:
+            `ImageFolder` is `image_folder`.
         data_dir: where data sets are kept; by default where TFDS keeps them (the environment's
             TFDS_DATA_DIR, or `tensorflow_datasets` in the home folder).
-        max_bad_images: see `image_folder`.
+        max_bad_images: see `image_folder`; data sets of TFDS itself are taken to be whole.
 
     Returns:
         A `DataSource`.
@@ -84,25 +138,47 @@ def load_dataset(
     """
     name = canonical_name(name)
     full, _, configuration = name.partition("/")
-    if full == IMAGE_FOLDER:
+    if corrupted_base(name) is not None:
+        raise InputError(
+            f"Expected a data set as it is stored, received {name!r}: corrupted images are for "
+            "evaluate.py; leave out '_c'."
+        )
+    if full in FOLDERS:
+        if configuration:
+            raise UnknownNameError(f"configuration of {full}", configuration, ["none"])
         if data_dir is None:
             raise InputError(
-                "Expected data_dir with the data set image_folder: the folder that holds a folder "
-                "of images for each class."
+                f"Expected data_dir with the data set {full}: the folder with its images."
             )
-        return image_folder(data_dir, max_bad_images)
-    configurations = {} if full in EMBEDDED else tfds.builder_cls(full).builder_configs
+        return FOLDERS[full](data_dir, max_bad_images)
+    configurations = _configurations(full)
     if configuration and configuration not in configurations:
         raise UnknownNameError(
             f"configuration of {full}", configuration, configurations or ["none"]
         )
     where = None if data_dir is None else str(data_dir)
-    if full in EMBEDDED:
+    if full in DOWNLOADED:
+        own = DOWNLOADED[full]
+        chosen = {"config": configuration} if configuration else {}
+        builder = own(data_dir=where, max_bad_images=max_bad_images, **chosen)
+    elif full in EMBEDDED:
         builder = EMBEDDED[full](data_dir=where)
     else:
         builder = tfds.builder(name, data_dir=where)
     _prepare(builder, full)
-    return tfds_source(name, builder, augment=_AUGMENT.get(full, ()))
+    left_out = unreadable_images(builder)
+    total = builder.info.splits.total_num_examples + len(left_out)
+    refuse_unreadable(left_out, total, builder.data_path, max_bad_images)
+    unreadable = {split: unreadable_images(builder, split) for split in builder.info.splits}
+    return tfds_source(name, builder, _AUGMENT.get(full, ()), unreadable)
+
+
+def _configurations(full: str) -> list[str]:
+    """The names of a data set's configurations; empty if it has one form only."""
+    if full in EMBEDDED or full in FOLDERS:
+        return []
+    builder = DOWNLOADED.get(full) or tfds.builder_cls(full)
+    return list(builder.builder_configs)
 
 
 def _prepare(builder: Any, name: str) -> None:
@@ -110,6 +186,9 @@ def _prepare(builder: Any, name: str) -> None:
         # Asked about a folder that is not there, TFDS warns of it.
         if builder.data_path.exists() and builder.is_prepared():
             return
+        if isinstance(builder, ManualBuilder):
+            # Before any folder is made, say what to download and where to put it.
+            find_download(builder.name, builder.DOWNLOAD, builder.data_dir_root)
         builder.data_path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(name, builder, error) from error
@@ -118,12 +197,18 @@ def _prepare(builder: Any, name: str) -> None:
             _logger.info("Rendering the data set %s, once, into %s", name, builder.data_path)
             with _without_progress():
                 builder.download_and_prepare()
+        elif builder.builder_configs and isinstance(builder, ManualBuilder):
+            # One of many small parts.
+            with _without_progress():
+                builder.download_and_prepare()
         else:
             builder.download_and_prepare()
     except OSError as error:
         if name in EMBEDDED or error.errno in _NOT_WRITABLE:
             raise _cannot_write(name, builder, error) from error
         raise _cannot_have(name, builder, error) from error
+    except InputError:
+        raise
     except Exception as error:
         if name in EMBEDDED:
             raise

@@ -13,12 +13,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfbio.datasets.augmentation import AUGMENTATIONS
-from tfbio.datasets.images import check_framing, decode_image, resize, resize_and_crop
+from tfbio.datasets.images import check_framing, resize, resize_and_crop
+from tfbio.datasets.presentation import PLAIN, Presentation
 from tfbio.datasets.source import Split
 from tfbio.errors import InputError, UnknownNameError
 
 # A random crop is taken from an image scaled to this much more than the crop.
 _CROP_MARGIN = 1.125
+# Numbers of the draws of an image beside those of its augmentations.
+_PICTURED, _SHOWN = 100, 101
+# Conditions and stimuli of an evaluation are the same every time.
+_EVALUATION_SEED = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,12 @@ class TrainingBatches:
             window of random area and shape, of the whole image), and `"flip"` (left and right).
         crop_ratio: of the model, see `resize_and_crop`; `"random_resized_crop"` has no use for it.
         resize_through: size to crop to; the crop is then scaled to `image_size`.
+        presentation: what else is made of the images.
+        class_weights: weight of every class in the loss; None weighs all examples the same.
 
     Raises:
-        InputError: the split has fewer examples than a batch, both kinds of crop are asked for,
-            or crop_ratio or resize_through is out of range.
+        InputError: the split has fewer examples than a batch or no masks for a stimulus, both
+            kinds of crop are asked for, or crop_ratio or resize_through is out of range.
         UnknownNameError: there is no such augmentation.
     """
 
@@ -49,8 +56,11 @@ class TrainingBatches:
     augment: Sequence[str] = ()
     crop_ratio: float = 1.0
     resize_through: tuple[int, int] | None = None
+    presentation: Presentation = PLAIN
+    class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        self.presentation.check(self.split)
         for name in self.augment:
             if name not in AUGMENTATIONS:
                 raise UnknownNameError("augmentation", name, AUGMENTATIONS)
@@ -79,14 +89,18 @@ class TrainingBatches:
             start: number of the first step, from 0.
 
         Returns:
-            (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,).
+            (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,); with
+            class weights, (images, labels, weights), float32 (batch,).
         """
         state = np.random.SeedSequence(self.seed, spawn_key=(epoch,)).generate_state(3) >> 1
         order_seed, *draw_seed = state.tolist()
         examples = self.split.examples(order_seed, skip=start * self.batch_size)
 
-        def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            return self._augmented(example, draw_seed), example["label"]
+        def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+            image, label = self._augmented(example, draw_seed), example["label"]
+            if self.class_weights is None:
+                return image, label
+            return image, label, tf.gather(tf.constant(self.class_weights, tf.float32), label)
 
         batches = (
             examples.take((self.steps_per_epoch - start) * self.batch_size)
@@ -97,15 +111,16 @@ class TrainingBatches:
         return _with_options(batches)
 
     def _augmented(self, example: dict[str, tf.Tensor], draw_seed: list[int]) -> tf.Tensor:
-        image = _decoded(example["image"])
         cropped = self.resize_through or self.image_size
-        if "random_resized_crop" not in self.augment:
-            margin = _CROP_MARGIN if "crop" in self.augment else 1.0
-            covered = (round(cropped[0] * margin), round(cropped[1] * margin))
-            image = resize_and_crop(image, covered, self.crop_ratio)
+        margin = _CROP_MARGIN if "crop" in self.augment else 1.0
+        covered = (round(cropped[0] * margin), round(cropped[1] * margin))
         seed = tf.random.fold_in(draw_seed, tf.cast(example["index"], tf.int32))
+        image = self.presentation.pictured(example, covered, tf.random.fold_in(seed, _PICTURED))
+        if "random_resized_crop" not in self.augment:
+            image = resize_and_crop(image, covered, self.crop_ratio)
         for draw, name in enumerate(self.augment):
             image = AUGMENTATIONS[name](image, cropped, tf.random.fold_in(seed, draw))
+        image = self.presentation.shown(image, tf.random.fold_in(seed, _SHOWN))
         return image if self.resize_through is None else resize(image, self.image_size)
 
 
@@ -115,6 +130,7 @@ def evaluation_batches(
     image_size: tuple[int, int],
     crop_ratio: float = 1.0,
     resize_through: tuple[int, int] | None = None,
+    presentation: Presentation = PLAIN,
 ) -> tf.data.Dataset:
     """Every example of a split once, in stored order, unaugmented.
 
@@ -124,18 +140,25 @@ def evaluation_batches(
         image_size: (height, width), pixels.
         crop_ratio: of the model, see `resize_and_crop`.
         resize_through: size to crop to; the crop is then scaled to `image_size`.
+        presentation: what else is made of the images; its draws are functions of their index.
 
     Returns:
         (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,).
 
     Raises:
-        InputError: crop_ratio or resize_through is out of range.
+        InputError: crop_ratio or resize_through is out of range, or there are no masks for a
+            stimulus.
     """
     check_framing(image_size, crop_ratio, resize_through)
+    presentation.check(split)
+    cropped = resize_through or image_size
 
     def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image = _decoded(example["image"])
-        return resize_and_crop(image, image_size, crop_ratio, resize_through), example["label"]
+        seed = tf.random.fold_in(_EVALUATION_SEED, tf.cast(example["index"], tf.int32))
+        image = presentation.pictured(example, cropped, tf.random.fold_in(seed, _PICTURED))
+        image = resize_and_crop(image, cropped, crop_ratio)
+        image = presentation.shown(image, tf.random.fold_in(seed, _SHOWN))
+        return image if resize_through is None else resize(image, image_size), example["label"]
 
     batches = (
         split.examples()
@@ -144,10 +167,6 @@ def evaluation_batches(
         .prefetch(tf.data.AUTOTUNE)
     )
     return _with_options(batches)
-
-
-def _decoded(image: tf.Tensor) -> tf.Tensor:
-    return decode_image(image) if image.dtype == tf.string else image
 
 
 def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:

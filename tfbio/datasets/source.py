@@ -38,11 +38,27 @@ class Split(ABC):
         name: such as `"train"`.
         size: number of examples that can be read.
         unreadable: the images that cannot.
+        has_masks: whether each image comes with the mask of its object.
     """
 
     name: str
     size: int
     unreadable: tuple[UnreadableImage, ...] = ()
+    has_masks: bool = False
+
+    def class_counts(self, classes: int) -> NDArray[np.int64]:
+        """The number of examples of every class.
+
+        Args:
+            classes: number of classes.
+
+        Returns:
+            (classes,), int64.
+        """
+        counts = np.zeros(classes, np.int64)
+        for example in self.examples().batch(1024).as_numpy_iterator():
+            counts += np.bincount(example["label"], minlength=classes)
+        return counts
 
     @abstractmethod
     def examples(self, order_seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
@@ -53,7 +69,8 @@ class Split(ABC):
             skip: number of examples to leave out at the beginning of that order.
 
         Returns:
-            Dicts of `image` (encoded bytes, or uint8 (H, W, 3)), `label` and `index` (int64).
+            Dicts of `image` (encoded bytes, or uint8 (H, W, 3)), `label`, `index` (int64), and
+            `mask` (encoded bytes, or uint8 (H, W, 1)) where there is one.
         """
 
 
@@ -113,6 +130,9 @@ class FileSplit(Split):
         self._paths = np.array([os.fsencode(path) for path in paths], dtype=bytes)
         self._labels = np.array(labels, dtype=np.int64)
 
+    def class_counts(self, classes: int) -> NDArray[np.int64]:
+        return np.bincount(self._labels, minlength=classes)
+
     def examples(self, order_seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
         order: NDArray[np.int64] = np.arange(self.size)
         if order_seed is not None:
@@ -132,11 +152,24 @@ class FileSplit(Split):
 class TfdsSplit(Split):
     """A split, or a part of one, of a prepared TFDS builder."""
 
-    def __init__(self, name: str, builder: tfds.core.DatasetBuilder, instruction: str):
+    def __init__(
+        self,
+        name: str,
+        builder: tfds.core.DatasetBuilder,
+        instruction: str,
+        unreadable: tuple[UnreadableImage, ...] = (),
+    ):
         self.name = name
+        self.unreadable = unreadable
         self._builder = builder
         self._instruction = instruction
         self.size = builder.info.splits[instruction].num_examples
+        self.has_masks = "mask" in builder.info.features
+
+    def class_counts(self, classes: int) -> NDArray[np.int64]:
+        # Builders of large data sets have counted them.
+        counted = (self._builder.info.metadata or {}).get("counts", {}).get(self._instruction)
+        return super().class_counts(classes) if counted is None else np.array(counted)
 
     def examples(self, order_seed: int | None = None, skip: int = 0) -> tf.data.Dataset:
         def in_random_order(files: list[Any]) -> list[Any]:
@@ -149,7 +182,7 @@ class TfdsSplit(Split):
                 # With `shuffle_files` TFDS chooses another order at every pass.
                 experimental_interleave_sort_fn=None if order_seed is None else in_random_order,
             ),
-            # Images stay encoded while they are shuffled; masks are never decoded.
+            # Images stay encoded while they are shuffled.
             decoders={
                 name: tfds.decode.SkipDecoding()
                 for name, feature in self._builder.info.features.items()
@@ -158,7 +191,8 @@ class TfdsSplit(Split):
         )
 
         def with_index(index: tf.Tensor, record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {"image": record["image"], "label": record["label"], "index": index}
+            kept = ("image", "label", *(("mask",) if self.has_masks else ()))
+            return {**{name: record[name] for name in kept}, "index": index}
 
         examples = records.enumerate().map(with_index)
         if order_seed is not None:
@@ -181,7 +215,10 @@ def _shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Data
 
 
 def tfds_source(
-    name: str, builder: tfds.core.DatasetBuilder, augment: tuple[str, ...] = ()
+    name: str,
+    builder: tfds.core.DatasetBuilder,
+    augment: tuple[str, ...] = (),
+    unreadable: Mapping[str, tuple[UnreadableImage, ...]] | None = None,
 ) -> DataSource:
     """A prepared TFDS builder as a data source.
 
@@ -192,6 +229,7 @@ def tfds_source(
         name: the name the user gave.
         builder: prepared, with features `image` and `label`.
         augment: see `DataSource`.
+        unreadable: the images that were left out when it was prepared, by split.
 
     Returns:
         A `DataSource`.
@@ -220,11 +258,23 @@ def tfds_source(
         )
     if "train" in instructions and "validation" not in instructions:
         instructions |= {"train": "train[:90%]", "validation": "train[90%:]"}
-    splits = {split: TfdsSplit(split, builder, spec) for split, spec in instructions.items()}
+    left_out = unreadable or {}
+    splits = {
+        split: TfdsSplit(split, builder, spec, left_out.get(split, ()))
+        for split, spec in instructions.items()
+    }
     if "test" in splits and not _has_labels(splits["test"]):
         del splits["test"]
     return DataSource(
-        name=name, class_names=tuple(features["label"].names), splits=splits, augment=augment
+        name=name,
+        class_names=tuple(features["label"].names),
+        splits=splits,
+        notes=tuple(
+            f"Left out, as it cannot be read: {image}"
+            for images in left_out.values()
+            for image in images
+        ),
+        augment=augment,
     )
 
 

@@ -7,20 +7,23 @@ import keras
 from tfbio.weights.readout import readout_variables
 
 
-def train_classifier_only(model: keras.Model) -> None:
+def train_classifier_only(model: keras.Model, batch_statistics: bool = True) -> None:
     """Freeze every variable but those of the classifier, the last layer with weights.
 
-    Batch normalization goes on as in training: it normalizes by the statistics of the batch and
-    updates its moving statistics. So variables are frozen here and not layers, because Keras runs
-    a batch normalization whose `trainable` is False in inference mode.
+    Keras runs a batch normalization whose `trainable` is False in inference mode, so with
+    `batch_statistics` variables are frozen here, and without it layers.
 
     What is frozen is not saved with a model: do it again after building or loading one.
 
     Args:
         model: a model of the registry, before it is compiled.
+        batch_statistics: batch normalization goes on as in training, by the statistics of the
+            batch, and updates its moving statistics. False freezes it as well.
 
     Reference:
-        Pogoncheff, Granley & Beyeler (2023), doi:10.48550/arXiv.2305.11275
+        With batch statistics: Pogoncheff, Granley & Beyeler (2023),
+        doi:10.48550/arXiv.2305.11275; without: Subramanian et al. (2022),
+        doi:10.48550/arXiv.2206.08427.
 
     Upstream:
         The original looks for the classifier under a fixed name, which its network with cortical
@@ -36,3 +39,7 @@ def train_classifier_only(model: keras.Model) -> None:
     classifier = {id(variable) for variable in readout_variables(model)}
     for variable in model.trainable_variables:
         variable.trainable = id(variable) in classifier
+    if not batch_statistics:
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
