@@ -7,6 +7,7 @@ PyTorch is imported on use: the command and the other side run without.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -69,6 +70,9 @@ def evaluate(
     from pytorch_forms import ResNet50
     from torch.utils.data import DataLoader
 
+    # This process was spawned and would spawn its workers too, each of which imports PyTorch. The
+    # original's workers start as the platform starts them, on Linux in milliseconds.
+    multiprocessing.set_start_method(None, force=True)
     torch.set_num_threads(threads)
     model = ResNet50(name.removeprefix("resnet50").lstrip("_"), _CLASSES)
     own = model.state_dict()

@@ -73,6 +73,7 @@ def test_both_sides_add_the_same_noise_and_draw_their_own():
         ("layers.py", "LocallyConnected2D"),
         ("vone_block.py", "VOneBlock"),
         ("divisive_normalization.py", "ExponentialDivNorm"),
+        ("tiny_imagenet_c.py", "resnet50 75 x 40"),
     ],
 )
 def test_an_unknown_case_is_a_users_mistake(command, first):
