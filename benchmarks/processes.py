@@ -129,22 +129,22 @@ def _memory(side: Side, mode: str) -> int:
     Linux, memory that is free goes back to the system and the peak so far is forgotten first;
     elsewhere growth below them is not seen.
     """
-    before = _forget_peak()
+    before = forget_peak()
     for _ in range(_CALLS_FOR_MEMORY):
         side.work(mode)()
-    return max(0, _peak() - before)
+    return max(0, peak_memory() - before)
 
 
-def _forget_peak() -> int:
+def forget_peak() -> int:
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)  # of glibc
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return _peak()
+    return peak_memory()
 
 
-def _peak() -> int:
+def peak_memory() -> int:
     """Peak resident bytes of this process."""
     status = Path("/proc/self/status")
     if status.exists():

@@ -307,3 +307,16 @@ def test_number_types_and_channels(dtype):
     assert found.dtype == tf.float32
     assert found.shape == (8, 8, 1)
     np.testing.assert_allclose(found, as_torchvision_does(image, (8, 8), shorter=8), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("source", [(300, 70), (90, 333), (1, 200), (500, 500)], ids=str)
+def test_large_results_are_those_of_one_pass(source, channels, dtype, monkeypatch):
+    """Large results are made in two passes, rows and then columns."""
+    size = (160, 130)
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (*source, channels)), dtype)
+    two_passes = resize(image, size), resize_and_crop(image, size, 0.875)
+    monkeypatch.setattr("tfbio.datasets.images._LARGE", 10**9)
+    np.testing.assert_array_equal(two_passes[0], resize(image, size))
+    np.testing.assert_array_equal(two_passes[1], resize_and_crop(image, size, 0.875))

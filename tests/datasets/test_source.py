@@ -231,3 +231,17 @@ def test_an_unknown_split_answers_with_the_nearest():
 
 def test_an_unreadable_image_names_path_and_reason():
     assert str(UnreadableImage("a/b.png", "the file is empty")) == "a/b.png: the file is empty"
+
+
+def test_what_is_shuffled_stays_within_its_bytes(store, monkeypatch):
+    builder, _ = store({"train": 20})
+    train = tfds_source("small", builder).split("train")
+    whole = builder.info.splits["train"]
+    assert train._shuffle_buffer() == 18
+    monkeypatch.setattr("tfbio.datasets.source._SHUFFLE_BYTES", whole.num_bytes // 4)
+    assert train._shuffle_buffer() == 5
+    shuffled = [int(example["index"]) for example in train.examples(order_seed=1)]
+    assert sorted(shuffled) == list(range(18))
+    assert shuffled != sorted(shuffled)
+    monkeypatch.setattr("tfbio.datasets.source._SHUFFLE_BYTES", 1)
+    assert train._shuffle_buffer() == 1

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from tfbio.errors import InputError, UnknownNameError
 
-# Records that a shuffled read keeps in memory, still encoded; smaller data sets shuffle perfectly.
+# What a shuffled read keeps in memory, still encoded: records, and bytes. Smaller data sets shuffle
+# perfectly; of larger ones the files come in random order too.
 _SHUFFLE_BUFFER = 65_536
+_SHUFFLE_BYTES = 1 << 30
 _SPLITS = ("train", "validation", "test")
 
 
@@ -196,9 +198,16 @@ class TfdsSplit(Split):
 
         examples = records.enumerate().map(with_index)
         if order_seed is not None:
-            examples = _shuffled(examples, min(self.size, _SHUFFLE_BUFFER), order_seed)
+            examples = _shuffled(examples, self._shuffle_buffer(), order_seed)
             examples = examples.apply(tf.data.experimental.assert_cardinality(self.size))
         return examples.skip(skip)
+
+    def _shuffle_buffer(self) -> int:
+        """Number of records that a shuffled read keeps in memory."""
+        # A part of a split does not know its bytes.
+        whole = self._builder.info.splits[self._instruction.partition("[")[0]]
+        bytes_each = max(1, whole.num_bytes // max(1, whole.num_examples))
+        return max(1, min(self.size, _SHUFFLE_BUFFER, _SHUFFLE_BYTES // bytes_each))
 
 
 def _shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Dataset:
