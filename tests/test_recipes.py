@@ -140,7 +140,8 @@ def test_the_published_training_of_satbench(condition):
     )
     published = {
         "model": "bl_rcnn", "mode": "readout", "dataset": "imagenet16", "condition": condition,
-        "class_weights": "balanced", "image_size": "128", "optimizer": "adam",
+        "class_weights": "balanced", "image_size": "128", "resize_through": "224",
+        "optimizer": "adam",
         "learning_rate": "0.005", "schedule": "constant", "epochs": "100", "batch_size": "128",
     }  # fmt: skip
     assert published.items() <= settings.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -50,11 +51,11 @@ def test_tiny_imagenet_c_is_prepared_and_measured(run, downloads, capsys):
     some = ["--corruptions=snow,fog", "--severities=5,1"]
     assert _run(evaluate, "--run", run, *data, *some) == 0
     printed = capsys.readouterr().out
-    assert "test split, 6 images, 4 corruptions and severities" in printed
+    assert "test split, 6 images in each of 4 sets" in printed
     assert "mean of weather (2 of 4)" in printed
     # Its clean images are other ones.
     assert "clean" not in printed
-    folder = run / "evaluations" / "tiny_imagenet_c-test"
+    folder = run / "evaluations" / "tiny_imagenet_c-test-snow_fog-5_1"
     rows = _table(folder / "corruption_table.csv")
     assert list(rows[0]) == ["corruption_type", "difficulty", "accuracy"]
     found = [(row["corruption_type"], row["difficulty"]) for row in rows]
@@ -113,21 +114,42 @@ def noisy_run(pictures, tmp_path_factory):
 
 
 def test_images_are_corrupted_as_they_are_read(noisy_run, capsys):
-    flags = ["--dataset=image_folder_c", "--condition=colour", "--severities=2"]
+    flags = ["--dataset=image_folder_c", "--severities=2"]
     chosen = "--corruptions=brightness,gaussian_noise"
     assert _run(evaluate, "--run", noisy_run, *flags, chosen) == 0
     printed = capsys.readouterr().out
     assert "clean" in printed
-    folder = noisy_run / "evaluations" / "image_folder_c-validation-colour"
+    # A choice of sets does not replace the table of all.
+    name = "image_folder_c-validation-brightness_gaussian_noise-2"
+    folder = noisy_run / "evaluations" / name
     rows = _table(folder / "corruption_table.csv")
     assert [row["corruption_type"] for row in rows] == ["gaussian_noise", "brightness"]
     results = json.loads((folder / "results.json").read_text())
     assert results["dataset"] == "image_folder_c"
+    # The run's condition is for the data set it was trained on.
+    assert results["condition"] is None
     assert (folder / "corruption_robustness.png").stat().st_size > 1000
 
 
-def test_a_run_is_evaluated_as_it_was_trained_unless_flags_say_otherwise(noisy_run):
+def test_corrupted_images_that_cannot_be_read_are_counted(noisy_run, pictures, tmp_path, capsys):
+    for split in ("train", "val"):
+        shutil.copytree(pictures, tmp_path / "pictures" / split)
+    (tmp_path / "pictures" / "val" / "dark" / "0.png").write_bytes(b"")
+    flags = [
+        "--dataset=image_folder_c", f"--data_dir={tmp_path / 'pictures'}", "--max_bad_images=1",
+        "--corruptions=fog", "--severities=1,2", f"--output={tmp_path / 'out'}",
+    ]  # fmt: skip
+    assert _run(evaluate, "--run", noisy_run, *flags) == 0
+    printed = capsys.readouterr().out
+    (left_out,) = (line for line in printed.splitlines() if line.startswith("Left out"))
+    assert "0.png" in left_out
+    assert "2 of 24 images could not be read and count as wrong." in printed
+    assert {row["images"] for row in _table(tmp_path / "out" / "results.csv")} == {"12"}
+
+
+def test_a_run_is_evaluated_as_it_was_trained_unless_flags_say_otherwise(noisy_run, capsys):
     assert _run(evaluate, "--run", noisy_run) == 0
+    assert "3 images, condition noise at the levels of training" in capsys.readouterr().out
     flags = ["--condition=blur", "--condition_level=1.5"]
     assert _run(evaluate, "--run", noisy_run, *flags) == 0
     evaluations = noisy_run / "evaluations"

@@ -383,7 +383,10 @@ def test_a_broken_image_is_named_and_counted(root, breakage):
 def test_broken_images_of_a_flat_folder_are_unreadable_in_their_split(root):
     write_classes(root, {"ant": 10, "bee": 10})
     held_out = names(image_folder(root).split("validation"), root)
-    for name in ("ant/004.png", "bee/005.png", held_out[0]):
+    others = sorted(
+        {f"{name}/{i:03}.png" for name in ("ant", "bee") for i in range(10)} - {*held_out}
+    )
+    for name in (*others[:2], held_out[0]):
         (root / name).write_bytes(b"")
     source = image_folder(root, max_bad_images=3)
     # The split itself is as before.

@@ -163,7 +163,7 @@ def test_a_mask_is_of_one_object_without_its_border(in_colours):
 
 
 def test_boxes_stay_in_the_image():
-    _, box = single_object(annotation([("cat", (-3, 0.5, 45, 20.7), {})]).encode())
+    _, box, _ = single_object(annotation([("cat", (-3, 0.5, 45, 20.7), {})]).encode())
     assert box == (0, 0, 1, 1)
 
 
@@ -188,6 +188,14 @@ def test_damaged_files_are_refused_or_left_out_and_named(tmp_path, path, reason,
     builder = prepared(tmp_path, max_bad_images=1)
     assert [image.path for image in unreadable_images(builder, "train")] == [path]
     assert sorted(examples(builder, "train")) == ["2007_000006"]
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused(tmp_path):
+    path = write(tmp_path) / "SegmentationObject/2007_000001.png"
+    with Image.open(path) as mask:
+        mask.crop((0, 0, WIDTH, HEIGHT - 1)).save(path)
+    with pytest.raises(InputError, match=r"000001.png: the segmentation is not of the image's si"):
+        prepared(tmp_path)
 
 
 def test_a_missing_list_is_named(tmp_path):

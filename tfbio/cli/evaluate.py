@@ -17,10 +17,12 @@ from tfbio.cli.models import define_model_flags
 from tfbio.cli.presentation import (
     chosen_presentation,
     define_presentation_flags,
+    described_presentation,
     presentation_facts,
     presentation_label,
 )
 from tfbio.cli.robustness import (
+    chosen_label,
     chosen_sets,
     define_robustness_flags,
     measure_robustness,
@@ -70,7 +72,9 @@ def _main(values: flags.FlagValues) -> None:
     data_dir = values.data_dir
     if data_dir is None and images == trained.dataset:
         data_dir = trained.data_dir
-    presentation = chosen_presentation(values, trained.settings)
+    # Other data sets may be shown in a way of their own already.
+    as_trained = trained.settings if dataset == trained.dataset else {}
+    presentation = chosen_presentation(values, as_trained)
     image_size = _image_size(trained.model, values.image_size, trained.info.input_shape[:2])
     framing = trained.framing
 
@@ -93,17 +97,20 @@ def _main(values: flags.FlagValues) -> None:
     name = dataset.replace("/", "-")
     other_folder = images in FOLDERS and not _same_folder(data_dir, trained.data_dir)
     label = name.replace(images, Path(data_dir).resolve().name) if other_folder else name
-    for note in source.notes:
+    for note in () if sets else source.notes:
         print(note)
     split = split_of(source)
     print(
         f"{trained.description} at {image_size[0]} x {image_size[1]} on {label}, {split.name} "
         f"split, {split.size:,} images"
-        + (f", {len(sets)} corruptions and severities" if sets else "")
+        + (f" in each of {len(sets)} sets" if sets else "")
+        + described_presentation(presentation)
     )
-    # Another noise or presentation is another result.
+    # Another noise, presentation or choice of corruptions is another result.
     noise = f"-noise_{values.noise}" if values.noise else ""
-    label_of_all = f"{label}-{split.name}{presentation_label(presentation)}{noise}"
+    label_of_all = (
+        f"{label}-{split.name}{chosen_label(values)}{presentation_label(presentation)}{noise}"
+    )
     folder = Path(values.output or trained.folder / "evaluations" / label_of_all)
     facts = {
         "model": trained.info.name,
@@ -155,7 +162,10 @@ def _same_folder(one: str, other: str | None) -> bool:
 def _check_classes(trained: TrainedModel, source: DataSource) -> None:
     classes = trained.model.output_shape[-1]
     names = source.class_names
-    if len(names) != classes or (trained.class_names and tuple(trained.class_names) != names):
+    # Some data sets of TFDS number their classes only.
+    numbered = names == tuple(map(str, range(len(names))))
+    other_names = trained.class_names and tuple(trained.class_names) != names and not numbered
+    if len(names) != classes or other_names:
         raise InputError(
             f"Expected a data set of the {classes} classes of {trained.description}"
             f"{_some(trained.class_names)}, received {source.name} with {len(names)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from tfbio.datasets.conditions import CONDITIONS, ViewingCondition
+from tfbio.datasets.conditions import CONDITIONS, TRAINING_LEVELS, ViewingCondition
 from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.stimuli import STIMULI
 from tfbio.errors import InputError
@@ -19,7 +19,8 @@ def define_presentation_flags(values: flags.FlagValues) -> None:
     at = {"flag_values": values}
     flags.DEFINE_enum(
         "condition", None, list(CONDITIONS),
-        "Viewing condition of the images. Default: the run's; as they are for a new one.", **at,
+        "Viewing condition of the images. Default: the run's on the data set it was trained on; "
+        "elsewhere the images as they are.", **at,
     )  # fmt: skip
     flags.DEFINE_float(
         "condition_level", None,
@@ -28,8 +29,8 @@ def define_presentation_flags(values: flags.FlagValues) -> None:
     )  # fmt: skip
     flags.DEFINE_enum(
         "stimulus", None, [_NONE, *STIMULI],
-        "Diagnostic stimulus made of each image and the mask of its object. Default: the run's; "
-        "none for a new one.", **at,
+        "Diagnostic stimulus made of each image and the mask of its object. Default: as with "
+        "--condition.", **at,
     )  # fmt: skip
 
 
@@ -74,6 +75,25 @@ def presentation_facts(presentation: Presentation) -> dict[str, object]:
         "condition": condition.name if condition else None,
         "condition_level": condition.level if condition else None,
     }
+
+
+def described_presentation(presentation: Presentation) -> str:
+    """The end of a sentence about images; empty if they are as they are stored.
+
+    Example:
+        >>> described_presentation(Presentation("silhouette", ViewingCondition("blur", 2.0)))
+        ', stimulus silhouette, condition blur at 2'
+        >>> described_presentation(Presentation(condition=ViewingCondition("noise")))
+        ', condition noise at the levels of training'
+    """
+    stimulus = f", stimulus {presentation.stimulus}" if presentation.stimulus else ""
+    condition = presentation.condition
+    if condition is None:
+        return stimulus
+    level = "" if condition.level is None else f" at {condition.level:g}"
+    if condition.level is None and condition.name in TRAINING_LEVELS:
+        level = " at the levels of training"
+    return f"{stimulus}, condition {condition.name}{level}"
 
 
 def presentation_label(presentation: Presentation) -> str:

@@ -64,6 +64,15 @@ def chosen_sets(values: flags.FlagValues, dataset: str, data_dir: str | None) ->
     return corrupted_sets(dataset, data_dir, values.max_bad_images, values.corruptions, severities)
 
 
+def chosen_label(values: flags.FlagValues) -> str:
+    """A part of a folder's name, so that a few sets do not replace the table of all."""
+    return "".join(
+        f"-{'_'.join(values[name].value)}"
+        for name in ("corruptions", "severities")
+        if values[name].value
+    )
+
+
 def measure_robustness(
     model: Any,
     sets: list[CorruptedSet],
@@ -87,9 +96,13 @@ def measure_robustness(
         clean = {"clean": batches(first, presentation), "clean_unreadable": len(first.unreadable)}
         count += 1
 
+    notes: dict[str, None] = {}
+
     def measured():
         for each in sets:
-            split = split_of(each.load())
+            source = each.load()
+            notes.update(dict.fromkeys(source.notes))
+            split = split_of(source)
             shown = replace(presentation, corruption=each.on_the_fly)
             yield (
                 each.corruption, each.severity, functools.partial(batches, split, shown),
@@ -97,7 +110,10 @@ def measure_robustness(
             )  # fmt: skip
 
     with tqdm(total=count * first.size, unit="image", dynamic_ncols=True, leave=False) as bar:
-        return CorruptionRobustness(model)(measured(), progress=bar.update, **clean)
+        table = CorruptionRobustness(model)(measured(), progress=bar.update, **clean)
+    for note in notes:
+        print(note)
+    return table
 
 
 def report_robustness(table: Any, dataset: str, folder: Path, facts: dict[str, Any]) -> str:
@@ -111,5 +127,16 @@ def report_robustness(table: Any, dataset: str, folder: Path, facts: dict[str, A
     """
     reference = alexnet_errors() if dataset.partition("/")[0] in _IMAGENET else None
     print(format_robustness(table, reference))
+    counts = table.images[table.images > 0]
+    if table.unreadable.sum():
+        print(
+            f"{table.unreadable.sum()} of {counts.sum()} images could not be read and count as "
+            "wrong."
+        )
+    if counts.min() < counts.max():
+        print(
+            f"The sets differ in their number of images, {counts.min():,} to {counts.max():,}; "
+            "means give every set the same weight."
+        )
     write_robustness(table, folder, facts, reference)
     return "results.json, results.csv, corruption_table.csv, corruption_robustness.png"

@@ -25,7 +25,7 @@ from tfbio.datasets.manual import (
 from tfbio.datasets.pascal_voc_stimuli import PascalVocStimuli
 from tfbio.datasets.sat_human import SatHuman
 from tfbio.datasets.shapes import Shapes
-from tfbio.datasets.source import DataSource, tfds_source
+from tfbio.datasets.source import DataSource, check_features, tfds_source
 from tfbio.datasets.tiny_imagenet import TinyImagenet
 from tfbio.datasets.tiny_imagenet_c import TinyImagenetC
 from tfbio.errors import InputError, UnknownNameError
@@ -165,10 +165,12 @@ def load_dataset(
         builder = EMBEDDED[full](data_dir=where)
     else:
         builder = tfds.builder(name, data_dir=where)
+    check_features(name, builder)
     _prepare(builder, full)
     left_out = unreadable_images(builder)
     total = builder.info.splits.total_num_examples + len(left_out)
-    refuse_unreadable(left_out, total, builder.data_path, max_bad_images)
+    remedy = "repair them in the download and delete this folder, so that it is prepared again"
+    refuse_unreadable(left_out, total, builder.data_path, max_bad_images, remedy)
     unreadable = {split: unreadable_images(builder, split) for split in builder.info.splits}
     return tfds_source(name, builder, _AUGMENT.get(full, ()), unreadable)
 

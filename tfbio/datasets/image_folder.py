@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
+from tfbio.datasets.held_out import held_out
 from tfbio.datasets.source import DataSource, FileSplit
 from tfbio.datasets.verification import check_images
 from tfbio.errors import InputError
@@ -85,7 +83,7 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
                 f"only one of them has: {differing}."
             )
     if "validation" not in listings:
-        listings["train"], listings["validation"] = _hold_out(listings["train"])
+        listings["train"], listings["validation"] = _hold_out(listings["train"], folders["train"])
 
     files = [path for listing in listings.values() for paths in listing.values() for path in paths]
     bad, converted = check_images(files)
@@ -168,14 +166,15 @@ def _cannot_list(error: OSError) -> NoReturn:
 
 
 def _hold_out(
-    listing: dict[str, list[Path]],
+    listing: dict[str, list[Path]], root: Path
 ) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     """A stratified split that depends on the file names alone."""
-    training, held_out = {}, {}
+    training, validation = {}, {}
     for name, paths in listing.items():
-        rng = np.random.default_rng(zlib.crc32(name.encode()))
         count = math.floor(_HELD_OUT * len(paths) + 0.5) if len(paths) > 1 else 0
-        chosen = set(rng.permutation(len(paths))[: max(count, int(len(paths) > 1))].tolist())
-        held_out[name] = [path for i, path in enumerate(paths) if i in chosen]
-        training[name] = [path for i, path in enumerate(paths) if i not in chosen]
-    return training, held_out
+        # Names with those of their classes, and no more: the data set can be moved.
+        inside = {path: f"{name}/{os.path.relpath(path, root / name)}" for path in paths}
+        chosen = held_out(inside.values(), max(count, int(len(paths) > 1)))
+        validation[name] = [path for path in paths if inside[path] in chosen]
+        training[name] = [path for path in paths if inside[path] not in chosen]
+    return training, validation

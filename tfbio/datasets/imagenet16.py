@@ -3,14 +3,13 @@
 import functools
 import json
 import logging
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow_datasets as tfds
 
+from tfbio.datasets.held_out import held_out
 from tfbio.datasets.manual import (
     Download,
     Files,
@@ -115,7 +114,9 @@ class Imagenet16(ManualBuilder):
         else:
             folder, files = source.parent, _from_tar(source)
         training = _by_class(files, source)
-        tenth = {name: _held_out(name, images) for name, images in training.items()}
+        tenth = {
+            name: held_out(images, len(images) // _HELD_OUT) for name, images in training.items()
+        }
         parts: dict[str, tuple[Files, dict[str, list[str]]]] = {
             "train": (
                 files,
@@ -191,9 +192,3 @@ def _by_class(files: Files, source: Path) -> dict[str, list[str]]:
             "%s lacks %d of the 202 WordNet ids: %s", source, len(missing), named + more
         )
     return images
-
-
-def _held_out(class_name: str, images: Sequence[str]) -> set[str]:
-    """A tenth of a class's images, which depends on their names alone."""
-    rng = np.random.default_rng(zlib.crc32(class_name.encode()))
-    return {images[i] for i in rng.permutation(len(images))[: len(images) // _HELD_OUT]}

@@ -290,7 +290,11 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def refuse_unreadable(
-    unreadable: Sequence[UnreadableImage], total: int, where: str | os.PathLike, limit: int
+    unreadable: Sequence[UnreadableImage],
+    total: int,
+    where: str | os.PathLike,
+    limit: int,
+    remedy: str = "repair or remove them",
 ) -> None:
     """Raise if more images than allowed are unreadable.
 
@@ -299,6 +303,7 @@ def refuse_unreadable(
         total: number of images looked at.
         where: the folder or archive.
         limit: number of images that may be unreadable.
+        remedy: what else can be done about it.
 
     Raises:
         InputError: they are more; the first twenty are named.
@@ -312,7 +317,7 @@ def refuse_unreadable(
     more = f"\n  and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
     raise InputError(
         f"{len(unreadable)} of {total} images in {where} cannot be read, and max_bad_images is "
-        f"{limit}: repair or remove them, or raise the limit.\n{named}{more}"
+        f"{limit}: {remedy}, or raise the limit.\n{named}{more}"
     )
 
 

@@ -128,7 +128,10 @@ class PascalVocStimuli(ManualBuilder):
                 continue
             if mask is None:
                 continue
-            label, box = found
+            label, box, size = found
+            if mask.shape[:2] != size:
+                self._leave_out(split, segmentation, "the segmentation is not of the image's size")
+                continue
             encoded = io.BytesIO()
             Image.fromarray(mask).save(encoded, "PNG")
             yield (
@@ -142,14 +145,17 @@ class PascalVocStimuli(ManualBuilder):
             )
 
 
-def single_object(annotation: bytes) -> tuple[str, tuple[float, float, float, float]] | None:
+def single_object(
+    annotation: bytes,
+) -> tuple[str, tuple[float, float, float, float], tuple[int, int]] | None:
     """The object of an image that has one only, if it is not truncated, difficult or occluded.
 
     Args:
         annotation: VOC's XML.
 
     Returns:
-        Its class and its bounding box (ymin, xmin, ymax, xmax, as fractions of the image), or None.
+        Its class, its bounding box (ymin, xmin, ymax, xmax, as fractions of the image) and the
+        image's height and width in pixels, or None.
 
     Example:
         >>> single_object(
@@ -157,7 +163,7 @@ def single_object(annotation: bytes) -> tuple[str, tuple[float, float, float, fl
         ...     b"<name>cat</name><bndbox><xmin>1</xmin><ymin>11</ymin><xmax>25</xmax>"
         ...     b"<ymax>20</ymax></bndbox></object></annotation>"
         ... )
-        ('cat', (0.25, 0.0, 0.5, 0.5))
+        ('cat', (0.25, 0.0, 0.5, 0.5), (40, 50))
     """
     root = ElementTree.fromstring(annotation)
     objects = root.findall("object")
@@ -166,7 +172,7 @@ def single_object(annotation: bytes) -> tuple[str, tuple[float, float, float, fl
     flags = (objects[0].findtext(flag, "0") for flag in ("truncated", "difficult", "occluded"))
     if any(int(flag) for flag in flags):
         return None
-    height, width = (float(root.findtext(f"size/{side}", "")) for side in ("height", "width"))
+    height, width = (int(root.findtext(f"size/{side}", "")) for side in ("height", "width"))
     xmin, ymin, xmax, ymax = (
         float(objects[0].findtext(f"bndbox/{side}", ""))
         for side in ("xmin", "ymin", "xmax", "ymax")
@@ -174,7 +180,7 @@ def single_object(annotation: bytes) -> tuple[str, tuple[float, float, float, fl
     # VOC counts pixels from 1, and the last one belongs to the box.
     box = ((ymin - 1) / height, (xmin - 1) / width, ymax / height, xmax / width)
     top, left, bottom, right = (min(max(side, 0.0), 1.0) for side in box)
-    return objects[0].findtext("name", ""), (top, left, bottom, right)
+    return objects[0].findtext("name", ""), (top, left, bottom, right), (height, width)
 
 
 def object_mask(segmentation: bytes) -> NDArray[np.uint8] | None:

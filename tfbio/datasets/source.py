@@ -246,18 +246,8 @@ def tfds_source(
     Raises:
         InputError: the data set is not one of labelled images.
     """
+    check_features(name, builder)
     features: Any = builder.info.features
-    if not (
-        {"image", "label"} <= set(features)
-        and isinstance(features["image"], tfds.features.Image)
-        # Floating-point images, such as depth, are stored as four bytes a number.
-        and np.issubdtype(features["image"].np_dtype, np.integer)
-        and isinstance(features["label"], tfds.features.ClassLabel)
-    ):
-        raise InputError(
-            f"Expected a data set of images with one class label each, received {name!r} with the "
-            f"features {', '.join(features)}."
-        )
     available = builder.info.splits
     instructions = {split: split for split in _SPLITS if split in available}
     if not instructions:
@@ -285,6 +275,30 @@ def tfds_source(
         ),
         augment=augment,
     )
+
+
+def check_features(name: str, builder: tfds.core.DatasetBuilder) -> None:
+    """Refuse a data set that is not one of labelled images; it need not be prepared.
+
+    Args:
+        name: the name the user gave.
+        builder: of the data set.
+
+    Raises:
+        InputError: the data set is not one of labelled images.
+    """
+    features: Any = builder.info.features
+    if not (
+        {"image", "label"} <= set(features)
+        and isinstance(features["image"], tfds.features.Image)
+        # Floating-point images, such as depth, are stored as four bytes a number.
+        and np.issubdtype(features["image"].np_dtype, np.integer)
+        and isinstance(features["label"], tfds.features.ClassLabel)
+    ):
+        raise InputError(
+            f"Expected a data set of images with one class label each, received {name!r} with the "
+            f"features {', '.join(features)}."
+        )
 
 
 def _has_labels(split: TfdsSplit) -> bool:
