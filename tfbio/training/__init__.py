@@ -9,6 +9,7 @@ from tfbio.training.activity import (
 )
 from tfbio.training.activity_recorder import ActivityRecorder
 from tfbio.training.best_epoch import epochs_since_best, merit
+from tfbio.training.class_weights import balanced_class_weights
 from tfbio.training.fine_tuning import train_classifier_only
 from tfbio.training.learning_rate import SCHEDULES, make_learning_rate, make_plateau
 from tfbio.training.loop import DivergedError, train
@@ -39,6 +40,7 @@ __all__ = [
     "PlateauDecay",
     "RunDirectory",
     "TimeAveragedCrossentropy",
+    "balanced_class_weights",
     "channel_correlation",
     "choose_strategy",
     "epochs_since_best",
