@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +14,6 @@ from PIL import Image
 
 from tfbio.cli import evaluate, train
 from tfbio.datasets.corruptions import CORRUPTIONS
-from tfbio.datasets.source import DataSource
-from tfbio.errors import InputError
 
 SMALL = ["--model=b_cnn", "--image_size=32", "--width=0.03125", "--epochs=1", "--batch_size=4"]
 ALL = [(name, severity) for name in CORRUPTIONS for severity in range(1, 6)]
@@ -178,16 +175,6 @@ def test_a_cache_changes_nothing_but_the_time(pictures, tmp_path, capsys):
         rows = _table(runs / "b_cnn-image_folder" / "history.csv")
         histories.append([(row["loss"], row["val_loss"]) for row in rows])
     assert histories == [histories[0]] * 4
-
-
-def test_classes_that_are_only_numbered_are_those_of_the_run():
-    """As TFDS numbers those of CIFAR-10-C and names those of CIFAR-10."""
-    model = SimpleNamespace(output_shape=(None, 3))
-    run = SimpleNamespace(model=model, class_names=("cat", "dog", "hen"), description="run")
-    evaluate._check_classes(run, DataSource("c", ("0", "1", "2"), {}))
-    for names in (("0", "1"), ("1", "2", "3"), ("dog", "cat", "hen")):
-        with pytest.raises(InputError, match="Expected a data set of the 3 classes of run"):
-            evaluate._check_classes(run, DataSource("c", names, {}))
 
 
 @pytest.mark.parametrize(

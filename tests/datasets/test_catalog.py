@@ -214,3 +214,13 @@ def test_a_mistake_in_the_rendering_is_not_the_user_s(tmp_path, preparing):
     preparing(TypeError("a bug"))
     with pytest.raises(TypeError, match="a bug"):
         load_dataset("shapes", tmp_path)
+
+
+def test_cifar10_c_has_the_class_names_of_cifar10(tmp_path):
+    """TFDS numbers them; a run on CIFAR-10 is evaluated by names, which are in sorted order."""
+    builder = tfds.builder("cifar10_corrupted/fog_3", data_dir=tmp_path)
+    numbers = [str(number) for number in range(10)]
+    assert builder.info.features["label"].names == numbers
+    names = catalog._CLASS_NAMES["cifar10_corrupted"]
+    assert sorted(set(names)) == list(names)
+    assert len(names) == len(numbers)

@@ -13,12 +13,12 @@ from tfbio.datasets.manual import (
     Download,
     find_download,
     open_files,
-    refuse_unreadable,
     unreadable_images,
     walk_tar,
 )
 from tfbio.datasets.shapes import Shapes
 from tfbio.datasets.source import UnreadableImage
+from tfbio.datasets.verification import refuse_unreadable
 from tfbio.errors import InputError
 
 TOYS = Download(

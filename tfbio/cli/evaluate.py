@@ -162,10 +162,7 @@ def _same_folder(one: str, other: str | None) -> bool:
 def _check_classes(trained: TrainedModel, source: DataSource) -> None:
     classes = trained.model.output_shape[-1]
     names = source.class_names
-    # Some data sets of TFDS number their classes only.
-    numbered = names == tuple(map(str, range(len(names))))
-    other_names = trained.class_names and tuple(trained.class_names) != names and not numbered
-    if len(names) != classes or other_names:
+    if len(names) != classes or (trained.class_names and tuple(trained.class_names) != names):
         raise InputError(
             f"Expected a data set of the {classes} classes of {trained.description}"
             f"{_some(trained.class_names)}, received {source.name} with {len(names)}"

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from tfbio.datasets.imagenet_kaggle import imagenet_kaggle
 from tfbio.datasets.manual import (
     ManualBuilder,
     find_download,
-    refuse_unreadable,
     unreadable_images,
 )
 from tfbio.datasets.pascal_voc_stimuli import PascalVocStimuli
@@ -28,6 +28,7 @@ from tfbio.datasets.shapes import Shapes
 from tfbio.datasets.source import DataSource, check_features, tfds_source
 from tfbio.datasets.tiny_imagenet import TinyImagenet
 from tfbio.datasets.tiny_imagenet_c import TinyImagenetC
+from tfbio.datasets.verification import refuse_unreadable
 from tfbio.errors import InputError, UnknownNameError
 
 _logger = logging.getLogger("tfbio")
@@ -48,6 +49,12 @@ FOLDERS: dict[str, Callable[..., DataSource]] = {
     IMAGE_FOLDER: image_folder,
     "imagenet_kaggle": imagenet_kaggle,
 }
+# TFDS numbers these classes only; under their names a run on CIFAR-10 is known to have the same.
+_CLASS_NAMES = {
+    "cifar10_corrupted": (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ),
+}  # fmt: skip
 # What people call data sets of TFDS.
 _ALIASES = {"imagenet": "imagenet2012", "imagenet_c": "imagenet2012_corrupted"}
 # Ends the name of any data set whose images are corrupted as they are read.
@@ -172,7 +179,8 @@ def load_dataset(
     remedy = "repair them in the download and delete this folder, so that it is prepared again"
     refuse_unreadable(left_out, total, builder.data_path, max_bad_images, remedy)
     unreadable = {split: unreadable_images(builder, split) for split in builder.info.splits}
-    return tfds_source(name, builder, _AUGMENT.get(full, ()), unreadable)
+    source = tfds_source(name, builder, _AUGMENT.get(full, ()), unreadable)
+    return replace(source, class_names=_CLASS_NAMES.get(full, source.class_names))
 
 
 def _configurations(full: str) -> list[str]:
@@ -197,22 +205,16 @@ def _prepare(builder: Any, name: str) -> None:
     try:
         if name in EMBEDDED:
             _logger.info("Rendering the data set %s, once, into %s", name, builder.data_path)
-            with _without_progress():
-                builder.download_and_prepare()
-        elif builder.builder_configs and isinstance(builder, ManualBuilder):
-            # One of many small parts.
-            with _without_progress():
-                builder.download_and_prepare()
-        else:
+        # Rendering takes seconds, and so does one of many small parts.
+        quick = name in EMBEDDED or (isinstance(builder, ManualBuilder) and builder.builder_configs)
+        with _without_progress() if quick else contextlib.nullcontext():
             builder.download_and_prepare()
     except OSError as error:
         if name in EMBEDDED or error.errno in _NOT_WRITABLE:
             raise _cannot_write(name, builder, error) from error
         raise _cannot_have(name, builder, error) from error
-    except InputError:
-        raise
     except Exception as error:
-        if name in EMBEDDED:
+        if name in EMBEDDED or isinstance(error, InputError):
             raise
         # A data set of TFDS brings its own code, which raises what it likes.
         raise _cannot_have(name, builder, error) from error

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from tfbio.datasets.held_out import held_out
 from tfbio.datasets.source import DataSource, FileSplit
-from tfbio.datasets.verification import check_images
+from tfbio.datasets.verification import check_images, refuse_unreadable
 from tfbio.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
@@ -87,13 +87,7 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
 
     files = [path for listing in listings.values() for paths in listing.values() for path in paths]
     bad, converted = check_images(files)
-    if len(bad) > max_bad_images:
-        named = "\n".join(f"  {image}" for image in list(bad.values())[:20])
-        more = f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""
-        raise InputError(
-            f"{len(bad)} of {len(files)} images in {root} cannot be read, and max_bad_images is "
-            f"{max_bad_images}: repair or remove them, or raise the limit.\n{named}{more}"
-        )
+    refuse_unreadable(list(bad.values()), len(files), root, max_bad_images)
     notes = [f"Left out, as it cannot be read: {image}" for image in bad.values()]
     notes += [f"{count} {kind}." for kind, count in Counter(converted.values()).items()]
     if other_endings:

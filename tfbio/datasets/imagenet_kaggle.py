@@ -7,9 +7,9 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from tfbio.datasets.manual import Download, find_download, is_image, refuse_unreadable
+from tfbio.datasets.manual import Download, find_download, is_image
 from tfbio.datasets.source import DataSource, FileSplit
-from tfbio.datasets.verification import check_images
+from tfbio.datasets.verification import check_images, refuse_unreadable
 from tfbio.errors import InputError
 
 _IMAGES = "ILSVRC/Data/CLS-LOC"

@@ -22,11 +22,11 @@ import tensorflow_datasets as tfds
 from tfbio.datasets.image_folder import SUFFIXES
 from tfbio.datasets.images import decode_image
 from tfbio.datasets.source import UnreadableImage
+from tfbio.datasets.verification import NAMED, refuse_unreadable
 from tfbio.errors import InputError
 
 _logger = logging.getLogger("tfbio")
 
-_NAMED = 20
 _AHEAD = 64
 _MISSING = "the file is missing"
 
@@ -289,38 +289,6 @@ def _damaged(path: Path, error: Exception) -> InputError:
 # === Unreadable images ===
 
 
-def refuse_unreadable(
-    unreadable: Sequence[UnreadableImage],
-    total: int,
-    where: str | os.PathLike,
-    limit: int,
-    remedy: str = "repair or remove them",
-) -> None:
-    """Raise if more images than allowed are unreadable.
-
-    Args:
-        unreadable: the images.
-        total: number of images looked at.
-        where: the folder or archive.
-        limit: number of images that may be unreadable.
-        remedy: what else can be done about it.
-
-    Raises:
-        InputError: they are more; the first twenty are named.
-
-    Example:
-        >>> refuse_unreadable([UnreadableImage("a.jpg", "the file is empty")], 10, "birds", 1)
-    """
-    if len(unreadable) <= limit:
-        return
-    named = "\n".join(f"  {image}" for image in unreadable[:_NAMED])
-    more = f"\n  and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
-    raise InputError(
-        f"{len(unreadable)} of {total} images in {where} cannot be read, and max_bad_images is "
-        f"{limit}: {remedy}, or raise the limit.\n{named}{more}"
-    )
-
-
 def unreadable_images(
     builder: tfds.core.DatasetBuilder, split: str | None = None
 ) -> tuple[UnreadableImage, ...]:
@@ -458,7 +426,7 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder):
         unreadable.append({"split": split, "path": name, "reason": reason})
         _logger.warning("Left out, as it cannot be read: %s: %s", name, reason)
         # Twenty can be named; there is no need to read on.
-        if len(unreadable) >= _NAMED:
+        if len(unreadable) >= NAMED:
             self._refuse()
 
     def _refuse(self) -> None:

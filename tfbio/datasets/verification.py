@@ -19,8 +19,13 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from tfbio.datasets.cache import cache_folder
 from tfbio.datasets.images import decode_image
 from tfbio.datasets.source import UnreadableImage
+from tfbio.errors import InputError
+
+# Unreadable images that a sentence names.
+NAMED = 20
 
 _CMYK = "CMYK images, converted to RGB"
 _SIXTEEN_BIT = "16-bit images, read with 8 bits"
@@ -60,6 +65,38 @@ def check_images(
         # The unreadable ones are checked every time: a mended file may look the same from outside.
         _remember(memory, {stamps[path]: conversion for path, conversion in converted.items()})
     return bad, {path: conversion for path, conversion in converted.items() if conversion}
+
+
+def refuse_unreadable(
+    unreadable: Sequence[UnreadableImage],
+    total: int,
+    where: str | os.PathLike,
+    limit: int,
+    remedy: str = "repair or remove them",
+) -> None:
+    """Raise if more images than allowed are unreadable.
+
+    Args:
+        unreadable: the images.
+        total: number of images looked at.
+        where: the folder or archive.
+        limit: number of images that may be unreadable.
+        remedy: what else can be done about it.
+
+    Raises:
+        InputError: they are more; the first twenty are named.
+
+    Example:
+        >>> refuse_unreadable([UnreadableImage("a.jpg", "the file is empty")], 10, "birds", 1)
+    """
+    if len(unreadable) <= limit:
+        return
+    named = "\n".join(f"  {image}" for image in unreadable[:NAMED])
+    more = f"\n  and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
+    raise InputError(
+        f"{len(unreadable)} of {total} images in {where} cannot be read, and max_bad_images is "
+        f"{limit}: {remedy}, or raise the limit.\n{named}{more}"
+    )
 
 
 def _check(path: Path) -> tuple[str, str]:
@@ -103,9 +140,8 @@ def _stamp(path: Path, folder: str) -> str:
 
 def _memory_of(folder: str) -> Path:
     """Where the verdicts on the files of this folder are kept, for this version of the decoder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfbio"
     key = f"{os.path.realpath(folder)}|{tf.__version__}"
-    return cache / f"images-{hashlib.sha256(os.fsencode(key)).hexdigest()[:16]}.json"
+    return cache_folder() / f"images-{hashlib.sha256(os.fsencode(key)).hexdigest()[:16]}.json"
 
 
 def _recall(memory: Path) -> dict[str, str]:
