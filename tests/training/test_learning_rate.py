@@ -16,6 +16,15 @@ def test_the_rate_falls_at_the_first_step_of_each_milestone():
     np.testing.assert_allclose(rates, [0.1] * 14 + [0.05] * 7 + [0.025] * 14, rtol=1e-6)
 
 
+def test_the_rate_falls_every_so_many_epochs():
+    rate = make_learning_rate(0.1, "step", decay_every=2, steps_per_epoch=7, decay_factor=0.5)
+    rates = np.array([float(rate(step)) for step in range(35)])
+    expected = [0.1 * 0.5 ** (step // 7 // 2) for step in range(35)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+    rate = make_learning_rate(0.1, "step", decay_every=1)
+    assert [float(rate(step)) for step in (0, 2)] == pytest.approx([0.1, 0.001])
+
+
 def test_the_factor_is_a_tenth_and_milestones_may_lie_beyond_the_end():
     rate = make_learning_rate(0.1, "step", milestones=[60], total_steps=10)
     assert [float(rate(step)) for step in (59, 60)] == pytest.approx([0.1, 0.01])
@@ -39,6 +48,9 @@ def test_the_optimizer_steps_with_the_rate_of_its_step():
         ({"milestones": (0, 60)}, "milestones above 0, each later than .*, received 0, 60"),
         ({"milestones": (60,), "decay_factor": 0.0}, "decay factor above 0 .*, received 0.0"),
         ({"milestones": (60,), "decay_factor": 1.5}, "decay factor above 0 .*, received 1.5"),
+        ({"decay_every": 0}, "decay_every to be at least 1 epoch, received 0"),
+        ({"decay_every": 30, "decay_factor": 1.5}, "decay factor above 0 .*, received 1.5"),
+        ({"milestones": (60,), "decay_every": 30}, "milestones or decay_every=30, received both"),
     ],
 )
 def test_bad_steps_are_named(arguments, sentence):
@@ -66,6 +78,8 @@ def test_a_plateau_begins_with_the_rate_and_has_no_milestones():
 def test_what_belongs_to_steps_is_refused_elsewhere(schedule):
     with pytest.raises(InputError, match=f"Expected milestones with .*, received .* {schedule}"):
         make_learning_rate(0.1, schedule, milestones=(60,))
+    with pytest.raises(InputError, match=f"Expected decay_every with .*, received .* {schedule}"):
+        make_learning_rate(0.1, schedule, decay_every=30)
     with pytest.raises(
         InputError, match=f"Expected a decay factor with .*, received .* {schedule}"
     ):

@@ -29,14 +29,17 @@ def test_weight_decay_and_momentum_go_where_they_belong():
     assert (make_optimizer("sgd").l2, make_optimizer("sgd").momentum) == (0, 0.9)
     assert make_optimizer("adamw", weight_decay=1e-5).weight_decay == 1e-5
     assert make_optimizer("adamw").weight_decay == 0.004
-    assert make_optimizer("adam").weight_decay is None
-    with pytest.raises(InputError, match=r"no weight decay with adam, received .*: take adamw"):
-        make_optimizer("adam", weight_decay=0.1)
-    with pytest.raises(InputError, match=r"momentum with sgd only, received .* with adamw"):
+    for name in ("adam", "rmsprop"):
+        assert make_optimizer(name).weight_decay is None
+        assert make_optimizer(name).l2 == 0
+        assert make_optimizer(name, weight_decay=1e-5).l2 == 1e-5
+    assert make_optimizer("rmsprop").momentum == 0
+    assert make_optimizer("rmsprop", momentum=0.5).momentum == 0.5
+    with pytest.raises(InputError, match=r"with sgd and rmsprop only, received .* with adamw"):
         make_optimizer("adamw", momentum=0.9)
     assert make_optimizer("sgd", nesterov=True).nesterov
     assert not make_optimizer("sgd").nesterov
-    for name in ("adam", "adamw"):
+    for name in ("adam", "adamw", "rmsprop"):
         with pytest.raises(InputError, match=f"momentum with sgd only, received {name}"):
             make_optimizer(name, nesterov=True)
     for decay in (-1e-5, math.nan, math.inf):

@@ -8,6 +8,7 @@ import pytest
 from training.small_runs import Kill, KilledError, TwoColours
 
 from tfbio.datasets.pipeline import TrainingBatches
+from tfbio.errors import InputError
 from tfbio.training import (
     PlateauDecay,
     choose_strategy,
@@ -129,6 +130,23 @@ def test_it_stops_when_the_accuracy_stays(tmp_path):
     assert len(history) == 6
     for weight, same in zip(resumed, weights, strict=True):
         np.testing.assert_allclose(weight, same, rtol=0, atol=1e-12)
+
+
+def test_it_stops_when_the_loss_stays(tmp_path):
+    """Not when the accuracy does, which grows here; and every row is passed on."""
+    run, _ = open_run(tmp_path, "early", "")
+    rows = []
+    arguments = {"early_stopping": 2, "early_stopping_metric": "loss", "record": rows.append}
+    _, history = _train(run, top1=[0.1 * epoch for epoch in range(EPOCHS)], **arguments)
+    # After epochs 1 and 2, which are no better than epoch 0.
+    assert [row["epoch"] for row in history] == [0, 1, 2]
+    assert (epochs_since_best(history, "loss"), epochs_since_best(history)) == (2, 0)
+    assert rows == history
+
+
+def test_a_metric_is_known():
+    with pytest.raises(InputError, match="a metric of accuracy or loss, received 'top5'"):
+        epochs_since_best([], "top5")
 
 
 def test_equal_epochs_are_no_gain():

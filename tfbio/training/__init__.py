@@ -8,6 +8,7 @@ from tfbio.training.activity import (
     sparsity,
 )
 from tfbio.training.activity_recorder import ActivityRecorder
+from tfbio.training.adam import Adam, AdamW
 from tfbio.training.best_epoch import epochs_since_best, merit
 from tfbio.training.class_weights import balanced_class_weights
 from tfbio.training.fine_tuning import train_classifier_only
@@ -16,7 +17,10 @@ from tfbio.training.loop import DivergedError, train
 from tfbio.training.loss_scale import LossScaleOptimizer
 from tfbio.training.losses import TimeAveragedCrossentropy, last_step_accuracy
 from tfbio.training.optimizer import OPTIMIZERS, make_optimizer
+from tfbio.training.penalty import L2Penalty
 from tfbio.training.plateau import PlateauDecay
+from tfbio.training.replica_sum import ReplicaSum
+from tfbio.training.rmsprop import RMSprop
 from tfbio.training.run_directory import (
     Checkpoint,
     RunDirectory,
@@ -34,10 +38,15 @@ __all__ = [
     "STRATEGIES",
     "ActivityRecorder",
     "ActivityStatistics",
+    "Adam",
+    "AdamW",
     "Checkpoint",
     "DivergedError",
+    "L2Penalty",
     "LossScaleOptimizer",
     "PlateauDecay",
+    "RMSprop",
+    "ReplicaSum",
     "RunDirectory",
     "TimeAveragedCrossentropy",
     "balanced_class_weights",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tfbio.errors import InputError
 
 
 def merit(row: Mapping[str, float]) -> tuple[float, float]:
@@ -21,20 +24,34 @@ def merit(row: Mapping[str, float]) -> tuple[float, float]:
     return row["val_top1"], -row["val_loss"]
 
 
-def epochs_since_best(history: Sequence[Mapping[str, float]]) -> int:
+# What `epochs_since_best` knows, each with what the best epoch has most of.
+METRICS: dict[str, Callable[[Mapping[str, float]], Any]] = {
+    "accuracy": merit,
+    "loss": lambda row: -row["val_loss"],
+}
+
+
+def epochs_since_best(history: Sequence[Mapping[str, float]], metric: str = "accuracy") -> int:
     """The number of epochs after the best one, of equal ones the first.
 
     Args:
         history: rows of a run's history, one an epoch.
+        metric: `accuracy`, validation accuracy, then loss, as in `merit`; or `loss`, of validation
+            alone.
 
     Returns:
         0 if the newest epoch is the best, or there is none.
+
+    Raises:
+        InputError: there is no such metric.
 
     Example:
         >>> epochs_since_best([{"val_top1": top1, "val_loss": 1.0} for top1 in (0.2, 0.5, 0.5)])
         1
     """
+    if metric not in METRICS:
+        raise InputError(f"Expected a metric of {' or '.join(METRICS)}, received {metric!r}.")
     if not history:
         return 0
-    merits = [merit(row) for row in history]
+    merits = [METRICS[metric](row) for row in history]
     return len(merits) - 1 - merits.index(max(merits))

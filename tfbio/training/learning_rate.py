@@ -24,6 +24,7 @@ def make_learning_rate(
     total_steps: int = 1,
     warmup_fraction: float = 0.05,
     milestones: Sequence[int] = (),
+    decay_every: int | None = None,
     decay_factor: float | None = None,
     steps_per_epoch: int = 1,
     patience: int | None = None,
@@ -34,11 +35,13 @@ def make_learning_rate(
     Args:
         learning_rate: the largest learning rate.
         schedule: `constant`; `cosine`, a linear rise, then half a cosine down to zero; `step`,
-            multiplied by `decay_factor` at every milestone, as PyTorch's `MultiStepLR` does; or
-            `plateau`, the number that `train` lowers if it is given a `PlateauDecay`.
+            multiplied by `decay_factor` at every milestone or every so many epochs, as PyTorch's
+            `MultiStepLR` and `StepLR` do; or `plateau`, the number that `train` lowers if it is
+            given a `PlateauDecay`.
         total_steps: number of steps of the whole training, for `cosine`.
         warmup_fraction: part of the steps that rises, for `cosine`.
         milestones: epochs, counted from 0, from whose first step on the rate is lower, for `step`.
+        decay_every: epochs after which, again and again, the rate falls, for `step`.
         decay_factor: above 0 and at most 1, for `step` and `plateau`; 0.1 by default.
         steps_per_epoch: for `step`.
         patience: of `PlateauDecay`, for `plateau`.
@@ -64,6 +67,7 @@ def make_learning_rate(
         schedule,
         {
             "milestones": (milestones or None, ("step",)),
+            "decay_every": (decay_every, ("step",)),
             "a decay factor": (decay_factor, ("step", "plateau")),
             "a patience": (patience, ("plateau",)),
             "a plateau threshold": (plateau_threshold, ("plateau",)),
@@ -71,10 +75,14 @@ def make_learning_rate(
     )
     if schedule == "step":
         factor = _DECAY_FACTOR if decay_factor is None else decay_factor
-        _check_steps(milestones, factor)
+        _check_steps(milestones, decay_every, factor)
         if steps_per_epoch < 1:
             raise InputError(
                 f"Expected at least 1 step an epoch, received steps_per_epoch={steps_per_epoch}."
+            )
+        if decay_every is not None:
+            return keras.optimizers.schedules.ExponentialDecay(
+                learning_rate, decay_every * steps_per_epoch, factor, staircase=True
             )
         return keras.optimizers.schedules.PiecewiseConstantDecay(
             # Keras lowers the rate after its boundary; the milestone's first step is to have it.
@@ -141,11 +149,23 @@ def _check_schedule_of(schedule: str, arguments: Mapping[str, tuple[Any, Sequenc
             )
 
 
-def _check_steps(milestones: Sequence[int], factor: float) -> None:
+def _check_steps(milestones: Sequence[int], decay_every: int | None, factor: float) -> None:
+    if not 0 < factor <= 1:
+        raise InputError(f"Expected a decay factor above 0 and at most 1, received {factor}.")
+    if decay_every is not None:
+        if milestones:
+            raise InputError(
+                f"Expected milestones or decay_every={decay_every}, received both: leave one out."
+            )
+        if decay_every < 1:
+            raise InputError(
+                f"Expected decay_every to be at least 1 epoch, received {decay_every}."
+            )
+        return
     if not milestones:
         raise InputError(
             "Expected milestones with the schedule step, received none: give the epochs at which "
-            "the learning rate falls, such as 60,80."
+            "the learning rate falls, such as 60,80, or let it fall with decay_every=30."
         )
     if not all(isinstance(milestone, Integral) for milestone in milestones):
         raise InputError(
@@ -158,5 +178,3 @@ def _check_steps(milestones: Sequence[int], factor: float) -> None:
             "Expected milestones above 0, each later than the one before, received "
             f"{', '.join(map(str, milestones))}."
         )
-    if not 0 < factor <= 1:
-        raise InputError(f"Expected a decay factor above 0 and at most 1, received {factor}.")

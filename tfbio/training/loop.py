@@ -56,6 +56,8 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     plateau: PlateauDecay | None = None,
     early_stopping: int | None = None,
+    early_stopping_metric: str = "accuracy",
+    record: Callable[[Mapping[str, float]], object] | None = None,
 ) -> list[dict[str, float]]:
     """Train a model; go on from the run's last checkpoint if there is one.
 
@@ -79,7 +81,10 @@ def train(
         plateau: lowers the rate of an optimizer that has a constant one, by the validation losses
             of the history.
         early_stopping: stop after this many epochs in a row that are no better than the best
-            before them, by validation accuracy, then loss.
+            before them.
+        early_stopping_metric: what makes an epoch better, see `epochs_since_best`. The best model
+            is that of the best accuracy all the same.
+        record: is given each new row of the history.
 
     Returns:
         The rows of the history, one an epoch.
@@ -115,7 +120,8 @@ def train(
             last_step = min(steps_per_epoch, total_steps - epoch * steps_per_epoch)
             if last_step <= first_step:
                 break
-            if early_stopping is not None and epochs_since_best(history) >= early_stopping:
+            waited = epochs_since_best(history, early_stopping_metric)
+            if early_stopping is not None and waited >= early_stopping:
                 break
             if plateau is not None:
                 losses = [row["val_loss"] for row in history]
@@ -147,6 +153,8 @@ def train(
             }
             history.append(row)
             _record(history, run)
+            if record is not None:
+                record(row)
             bar.set_postfix(loss=f"{row['loss']:.3f}", val_top1=f"{row['val_top1']:.3f}")
             if all(merit(row) > merit(earlier) for earlier in history[:-1]):
                 _save_model(run, model, strategy)

@@ -15,7 +15,8 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     step is left out and the scale halved, as on one device.
 
     A step that is left out counts: a schedule of the learning rate is one of epochs, and does not
-    fall behind by the steps that overflowed.
+    fall behind by the steps that overflowed. Where the inner optimizer accumulates gradients, a
+    batch that overflows adds 0 to the mean over its batches, and the others count.
 
     Args:
         inner_optimizer: gets the gradients, unscaled.
@@ -32,7 +33,16 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
     def _stateful_handle_non_finite_grads(self):
         super()._stateful_handle_non_finite_grads()
-        self.inner_optimizer.iterations.assign_add(1)
+        if not self.inner_optimizer.gradient_accumulation_steps:
+            self.inner_optimizer.iterations.assign_add(1)
+        elif tf.distribute.in_cross_replica_context():
+            tf.distribute.get_strategy().extended.call_for_each_replica(self._apply_zeros)
+        else:
+            self._apply_zeros()
+
+    def _apply_zeros(self):
+        variables = self.inner_optimizer._trainable_variables
+        self.inner_optimizer.apply([keras.ops.zeros_like(each) for each in variables], variables)
 
     def check_finite(self, grads):
         finite = super().check_finite(grads)

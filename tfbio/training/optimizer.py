@@ -9,16 +9,18 @@ from typing import Any
 import keras
 
 from tfbio.errors import InputError, UnknownNameError
+from tfbio.training.adam import Adam, AdamW
 from tfbio.training.learning_rate import make_learning_rate
+from tfbio.training.rmsprop import RMSprop
 from tfbio.training.sgd import SGD
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    "adam": Adam,
+    "adamw": AdamW,
     "sgd": SGD,
+    "rmsprop": RMSprop,
 }
-# What each calls the weight decay of `make_optimizer`.
-_WEIGHT_DECAY = {"adamw": "weight_decay", "sgd": "l2"}
+_WITH_MOMENTUM = ("sgd", "rmsprop")
 
 
 def make_optimizer(
@@ -30,21 +32,32 @@ def make_optimizer(
     weight_decay: float | None = None,
     momentum: float | None = None,
     nesterov: bool = False,
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
+    accumulate_steps: int = 1,
     **course: Any,
 ) -> keras.optimizers.Optimizer:
     """An optimizer by name, with a learning rate that is constant or falls.
 
     Args:
-        name: `adam`, `adamw`, or `sgd`, which is `tfbio.training.SGD`.
+        name: `adam`, `adamw`, `sgd` or `rmsprop`: `Adam`, `AdamW`, `SGD` and `RMSprop` of
+            `tfbio.training`.
         learning_rate: the largest learning rate.
         schedule: `constant`, `cosine`, `step` or `plateau`, see `make_learning_rate`.
         total_steps: number of steps of the whole training.
-        weight_decay: for `sgd` an L2 penalty, in the gradient, 0 by default; for `adamw` decoupled,
-            Keras' 0.004 by default. `adam` has none.
-        momentum: for `sgd`, 0.9 by default.
+        weight_decay: an L2 penalty, in the gradient, 0 by default; for `adamw` decoupled, Keras'
+            0.004 by default.
+        momentum: for `sgd`, 0.9 by default, and `rmsprop`, 0 by default.
         nesterov: for `sgd`, Nesterov's momentum.
-        **course: `warmup_fraction`, `milestones`, `decay_factor`, `steps_per_epoch`, `patience` and
-            `plateau_threshold` of `make_learning_rate`.
+        clip_value: bring every element of a gradient to this size at most. It acts on the gradient
+            of the whole batch, over all replicas, before the penalty is added.
+        clip_norm: bring all gradients together to this norm at most, in the same way.
+        accumulate_steps: batches whose mean gradient makes one update, which then is that of a
+            batch so many times as large. (Birkholz' code sums: its `clip_value` is so many times
+            ours, and its rate of `sgd` a fraction of ours.) A step of the learning rate remains one
+            batch. Batches that are left at the very end make no update.
+        **course: `warmup_fraction`, `milestones`, `decay_every`, `decay_factor`, `steps_per_epoch`,
+            `patience` and `plateau_threshold` of `make_learning_rate`.
 
     Returns:
         A Keras optimizer.
@@ -64,19 +77,37 @@ def make_optimizer(
     if weight_decay is not None:
         if not (weight_decay >= 0 and math.isfinite(weight_decay)):
             raise InputError(f"Expected a weight decay of 0 or more, received {weight_decay}.")
-        if name not in _WEIGHT_DECAY:
-            raise InputError(
-                f"Expected no weight decay with {name}, received {weight_decay}: take adamw for "
-                "decoupled weight decay, or sgd for an L2 penalty."
-            )
-        arguments[_WEIGHT_DECAY[name]] = weight_decay
+        arguments["weight_decay" if name == "adamw" else "l2"] = weight_decay
     if momentum is not None:
-        if name != "sgd":
-            raise InputError(f"Expected momentum with sgd only, received {momentum} with {name}.")
+        if name not in _WITH_MOMENTUM:
+            raise InputError(
+                f"Expected momentum with {' and '.join(_WITH_MOMENTUM)} only, received {momentum} "
+                f"with {name}."
+            )
         arguments["momentum"] = momentum
     if nesterov:
         if name != "sgd":
             raise InputError(f"Expected Nesterov's momentum with sgd only, received {name}.")
         arguments["nesterov"] = True
+    arguments |= _clipping(clip_value, clip_norm)
+    if accumulate_steps < 1:
+        raise InputError(f"Expected to accumulate 1 step or more, received {accumulate_steps}.")
+    if accumulate_steps > 1:
+        arguments["gradient_accumulation_steps"] = accumulate_steps
     rate = make_learning_rate(learning_rate, schedule, total_steps=total_steps, **course)
     return OPTIMIZERS[name](learning_rate=rate, **arguments)
+
+
+def _clipping(value: float | None, norm: float | None) -> dict[str, float]:
+    """What Keras calls them."""
+    if value is not None and norm is not None:
+        raise InputError(
+            f"Expected one way to clip gradients, received clip_value={value} and "
+            f"clip_norm={norm}: leave one out."
+        )
+    given = {"clipvalue": value, "global_clipnorm": norm}
+    sizes = {name: size for name, size in given.items() if size is not None}
+    for size in sizes.values():
+        if not (size > 0 and math.isfinite(size)):
+            raise InputError(f"Expected gradients clipped at a size above 0, received {size}.")
+    return sizes

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
 from tfbio.errors import InputError
+from tfbio.training.penalty import L2Penalty
+from tfbio.training.replica_sum import ReplicaSum
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
-class SGD(keras.optimizers.Optimizer):
+class SGD(ReplicaSum, L2Penalty):
     """Gradient descent with momentum and an L2 penalty, in the order in which PyTorch does it.
 
     Equation: g <- g + l2 * w; v <- momentum * v + g; w <- w - learning_rate * v, with v = 0 before
     the first step. With Nesterov's momentum the weights move by g + momentum * v in place of v.
-    Every trainable variable is penalised, biases and scales of batch normalization too.
 
     Two things are otherwise in `keras.optimizers.SGD`. Its momentum holds steps, with the learning
     rate inside, so that a lower rate takes effect over the following steps only; here it holds
     gradients, and the rate takes effect at once. Its `weight_decay` is decoupled: it shrinks the
-    weights beside the momentum. The penalty here is part of the gradient and so of the momentum;
-    it is named `l2` to leave the base class' `weight_decay` alone.
+    weights beside the momentum. The penalty here is part of the gradient and so of the momentum.
 
     Args:
         learning_rate: a number, or a `keras.optimizers.schedules.LearningRateSchedule`.
         momentum: from 0 to below 1; 0 keeps no momentum.
-        l2: what PyTorch calls `weight_decay`. Gradients have been summed over replicas, unscaled
-            and clipped before it is added.
+        l2: what PyTorch calls `weight_decay`, see `L2Penalty`.
         nesterov: look one step ahead along the momentum, which must be above 0.
         name: name of the optimizer.
         **kwargs: of `keras.optimizers.Optimizer`, other than `weight_decay`.
@@ -63,21 +61,12 @@ class SGD(keras.optimizers.Optimizer):
     ):
         if not 0 <= momentum < 1:
             raise InputError(f"Expected a momentum from 0 to below 1, received {momentum}.")
-        if not (l2 >= 0 and math.isfinite(l2)):
-            raise InputError(f"Expected an L2 penalty of 0 or more, received {l2}.")
         if nesterov and not momentum:
             raise InputError(
                 "Expected a momentum above 0 with Nesterov's momentum, received 0: leave one out."
             )
-        # A configuration holds it, as None.
-        if kwargs.get("weight_decay") is not None:
-            raise InputError(
-                f"Expected no weight_decay, received {kwargs['weight_decay']}: pass l2 for the "
-                "penalty of PyTorch, or take keras.optimizers.SGD for decoupled weight decay."
-            )
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        super().__init__(learning_rate=learning_rate, l2=l2, name=name, **kwargs)
         self.momentum = momentum
-        self.l2 = l2
         self.nesterov = nesterov
 
     def build(self, variables):
@@ -87,10 +76,7 @@ class SGD(keras.optimizers.Optimizer):
         self._momenta = self.add_optimizer_variables(variables, "momentum") if self.momentum else []
 
     def update_step(self, gradient, variable, learning_rate):
-        step = ops.cast(gradient, variable.dtype)
-        if self.l2:
-            # Not `ops.cast(self.l2, ...)`, which rounds to single precision on the way.
-            step = step + self.l2 * variable
+        step = self.penalized(gradient, variable)
         if self.momentum:
             velocity = self._momenta[self._get_variable_index(variable)]
             momentum = self.momentum * velocity + step
@@ -99,9 +85,4 @@ class SGD(keras.optimizers.Optimizer):
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "momentum": self.momentum,
-            "l2": self.l2,
-            "nesterov": self.nesterov,
-        }
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
