@@ -17,12 +17,18 @@ from tfbio.cli.command import run_command
 from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.cli.models import define_model_flags, model_arguments
 from tfbio.cli.noise import apply_noise, define_noise_flags
-from tfbio.cli.optimization import chosen_optimizer, chosen_plateau, define_optimizer_flags
+from tfbio.cli.optimization import (
+    chosen_optimizer,
+    chosen_plateau,
+    define_optimizer_flags,
+    stopping_metric,
+)
 from tfbio.cli.presentation import chosen_presentation, define_presentation_flags
 from tfbio.cli.recording import activity_recorders, define_recording_flags, recorded_layers
 from tfbio.cli.seeds import define_seed_flags, train_seeds
+from tfbio.cli.tracking import check_tracking, define_tracking_flags, tracked
 from tfbio.datasets.cache import cached
-from tfbio.datasets.catalog import EMBEDDED, canonical_name, load_dataset
+from tfbio.datasets.catalog import EMBEDDED, SMALLEST_SIZE, canonical_name, load_dataset
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.source import DataSource
@@ -52,6 +58,7 @@ _CACHES = ("none", "memory", "disk")
 # Flags that say where things are or how far to go, not what is trained.
 _NOT_SETTINGS = (
     "help", "h", "flagfile", "runs_dir", "full_size", "max_steps", "checkpoint_steps", "seeds",
+    "wandb_project",
 )  # fmt: skip
 
 
@@ -107,6 +114,7 @@ def _define_flags(values: flags.FlagValues) -> None:
         "checkpoint_steps", None, "Also keep a checkpoint every so many steps.", lower_bound=1, **at
     )
     define_recording_flags(values)
+    define_tracking_flags(values)
     flags.DEFINE_integer("max_steps", None, "Stop after so many steps in all.", lower_bound=1, **at)
     flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.", **at)
 
@@ -134,6 +142,8 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
         raise InputError(
             f"Expected weights to start from with --mode={values.mode}: pass --weights."
         )
+    metric = stopping_metric(values)
+    check_tracking(values)
     _choose_size(values, info)
     arguments = model_arguments(values)
     strategy = choose_strategy(values.strategy, values.devices)
@@ -181,23 +191,25 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
         presentation=presentation,
     )  # fmt: skip
     validation = held_out(split="validation", model=model)
-    history = train(
-        model, batches, values.epochs, optimizer, run, validation.figures, strategy,
-        values.checkpoint_steps, values.max_steps,
-        callbacks=activity_recorders(
-            values, model, recorded, source.split("validation"), image_size, framing,
-            presentation, run,
-        ),
-        plateau=chosen_plateau(values), early_stopping=values.early_stopping,
-    )  # fmt: skip
+    recorders = activity_recorders(
+        values, model, recorded, source.split("validation"), image_size, framing, presentation, run
+    )
+    with tracked(values, run) as (trackers, record):
+        history = train(
+            model, batches, values.epochs, optimizer, run, validation.figures, strategy,
+            values.checkpoint_steps, values.max_steps, callbacks=[*recorders, *trackers],
+            plateau=chosen_plateau(values), early_stopping=values.early_stopping,
+            early_stopping_metric=metric, record=record,
+        )  # fmt: skip
     seconds = time.perf_counter() - began
     if len(history) < values.epochs:
-        if not _stopped_early(history, values.early_stopping):
+        waited = epochs_since_best(history, metric)
+        if values.early_stopping is None or waited < values.early_stopping:
             print(f"Stopped after --max_steps={values.max_steps}; {peak_memory():.1f} GiB at most.")
             return run
         print(
             f"Stopped early, after epoch {len(history)} of {values.epochs}: epoch "
-            f"{len(history) - epochs_since_best(history)} stayed the best for "
+            f"{len(history) - waited} stayed the best for "
             f"--early_stopping={values.early_stopping}."
         )
     best = keras.saving.load_model(run.model, compile=False)
@@ -210,18 +222,18 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
     return run
 
 
-def _stopped_early(history: list[dict[str, float]], early_stopping: int | None) -> bool:
-    return early_stopping is not None and epochs_since_best(history) >= early_stopping
-
-
 def _choose_size(values: flags.FlagValues, info: ModelInfo) -> None:
     """On the embedded data sets, fill in the size where no flag does: the quick or the full one.
 
     The flags hold it from here on, and so does the run's flag file.
     """
-    if canonical_name(values.dataset) not in EMBEDDED:
+    dataset, _, _ = canonical_name(values.dataset).partition("/")
+    if dataset not in EMBEDDED:
         return
-    sizes = info.published(info.quick_start) if values.full_size else info.quick_start
+    sizes = dict(info.published(info.quick_start) if values.full_size else info.quick_start)
+    smallest = SMALLEST_SIZE.get(dataset, 0)
+    if sizes.get("input_shape", (smallest,))[0] < smallest:
+        sizes["input_shape"] = (smallest, smallest, 3)
     chosen = []
     for name, value in sizes.items():
         flag = "image_size" if name == "input_shape" else name

@@ -23,6 +23,7 @@ from tfbio.datasets.manual import (
     unreadable_images,
 )
 from tfbio.datasets.pascal_voc_stimuli import PascalVocStimuli
+from tfbio.datasets.pathfinder import Pathfinder
 from tfbio.datasets.sat_human import SatHuman
 from tfbio.datasets.shapes import Shapes
 from tfbio.datasets.source import DataSource, check_features, tfds_source
@@ -34,7 +35,9 @@ from tfbio.errors import InputError, UnknownNameError
 _logger = logging.getLogger("tfbio")
 
 # Data sets that are generated here and need no download.
-EMBEDDED: dict[str, Callable[..., tfds.core.DatasetBuilder]] = {"shapes": Shapes}
+EMBEDDED: dict[str, type[tfds.core.DatasetBuilder]] = {"pathfinder": Pathfinder, "shapes": Shapes}
+# Below this many pixels a side the images of an embedded data set lose what they are about.
+SMALLEST_SIZE = {"pathfinder": 64}
 # Data sets that a user downloads by hand and TFDS does not have.
 DOWNLOADED: dict[str, type[tfds.core.DatasetBuilder]] = {
     "imagenet16": Imagenet16,
@@ -60,7 +63,7 @@ _ALIASES = {"imagenet": "imagenet2012", "imagenet_c": "imagenet2012_corrupted"}
 # Ends the name of any data set whose images are corrupted as they are read.
 _CORRUPTED = "_c"
 # Whether a class survives mirroring only who knows the data set can say; digits do not.
-_AUGMENT = {"shapes": ("crop", "flip")}
+_AUGMENT = {"pathfinder": ("flip",), "shapes": ("crop", "flip")}
 # The disk refuses, not the network.
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -164,12 +167,12 @@ def load_dataset(
             f"configuration of {full}", configuration, configurations or ["none"]
         )
     where = None if data_dir is None else str(data_dir)
+    chosen = {"config": configuration} if configuration else {}
     if full in DOWNLOADED:
         own = DOWNLOADED[full]
-        chosen = {"config": configuration} if configuration else {}
         builder = own(data_dir=where, max_bad_images=max_bad_images, **chosen)
     elif full in EMBEDDED:
-        builder = EMBEDDED[full](data_dir=where)
+        builder = EMBEDDED[full](data_dir=where, **chosen)
     else:
         builder = tfds.builder(name, data_dir=where)
     check_features(name, builder)
@@ -185,9 +188,9 @@ def load_dataset(
 
 def _configurations(full: str) -> list[str]:
     """The names of a data set's configurations; empty if it has one form only."""
-    if full in EMBEDDED or full in FOLDERS:
+    if full in FOLDERS:
         return []
-    builder = DOWNLOADED.get(full) or tfds.builder_cls(full)
+    builder = EMBEDDED.get(full) or DOWNLOADED.get(full) or tfds.builder_cls(full)
     return list(builder.builder_configs)
 
 
