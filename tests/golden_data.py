@@ -50,6 +50,51 @@ def fill(name: str, shape, salt: int, gains=()) -> np.ndarray:
     return values.astype(np.float32)
 
 
+# Per-channel parameters of PyTorch's recurrent cells.
+_GAINS = ("weight", "gamma", "alpha", "kappa", "w", "mu", "omega")
+
+
+def fill_torch(name: str, shape, salt: int, gains=()) -> np.ndarray:
+    """One tensor of a state dict, in PyTorch's layout, from its name (RECIPE_B)."""
+    kind = name.rsplit(".", 1)[-1]
+    rng = np.random.default_rng([salt, zlib.crc32(name.encode())])
+    if kind == "num_batches_tracked":
+        return np.zeros(shape, np.int64)
+    per_channel = len(shape) == 1 or (len(shape) == 3 and tuple(shape[1:]) == (1, 1))
+    if kind == "running_var":
+        values = rng.uniform(0.5, 1.5, size=shape)
+    elif not per_channel:
+        values = rng.standard_normal(shape) * math.sqrt(2 / math.prod(shape[1:]))
+    elif kind in _GAINS:
+        values = rng.uniform(0.8, 1.2, size=shape)
+    else:
+        values = 0.1 * rng.standard_normal(shape)
+    for pattern, gain in gains:
+        if re.search(pattern, name):
+            values = values * gain
+    return values.astype(np.float32)
+
+
+def torch_state_dict(case: str) -> dict[str, np.ndarray]:
+    """Every tensor of a whole-model case of PyTorch (RECIPE_B)."""
+    config, arrays = load_case(case)
+    return {
+        name: fill_torch(name, shape, config["salt"], config.get("gains", ()))
+        for name, shape in zip(
+            json.loads(str(arrays["names"])), json.loads(str(arrays["shapes"])), strict=True
+        )
+    }
+
+
+def initial_noise(number: int, shape, salt: int) -> np.ndarray:
+    """The state before the first time step of an hGRU, (N, H, W, C) (RECIPE_B)."""
+    images, rows, columns, channels = shape
+    rng = np.random.default_rng([salt, zlib.crc32(f"h0/{number}".encode())])
+    drawn = rng.standard_normal((images, channels, rows, columns))
+    scale = math.sqrt(2 / ((images + channels) * rows * columns))
+    return (drawn * scale).transpose(0, 2, 3, 1).astype(np.float32)
+
+
 def model_weights(case: str) -> dict[str, np.ndarray]:
     """Every tensor of a whole-model case, by the name that legacy Keras gave it."""
     config, arrays = load_case(case)

@@ -28,7 +28,9 @@ def forward_and_backward(
     elif keras.backend.backend() == "jax":
         import jax
 
-        order = [next(i for i, w in enumerate(layer.weights) if w is v) for v in variables]
+        order = [
+            next(i for i, w in enumerate(layer.trainable_variables) if w is v) for v in variables
+        ]
 
         def loss(image, values):
             output, _ = layer.stateless_call(values, non_trainable, image, **arguments)

@@ -1,4 +1,4 @@
-"""The one place where layers see their backend: noise that no two replicas share."""
+"""The one place where layers see their backend: random numbers that no two replicas share."""
 
 from __future__ import annotations
 
@@ -21,13 +21,46 @@ def standard_normal(shape: Any, seed_generator: keras.random.SeedGenerator) -> A
         >>> standard_normal((2, 3), keras.random.SeedGenerator(0)).shape
         TensorShape([2, 3])
     """
-    if keras.backend.backend() == "tensorflow":
+    seed = _seed_of_replica(seed_generator)
+    if seed is not None:
         import tensorflow as tf
 
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            seed = tf.random.experimental.stateless_fold_in(
-                tf.cast(seed_generator.next(), "int32"), context.replica_id_in_sync_group
-            )
-            return tf.random.stateless_normal(shape, seed, dtype="float32")
+        return tf.random.stateless_normal(shape, seed, dtype="float32")
     return keras.random.normal(shape, dtype="float32", seed=seed_generator)
+
+
+def dropout_mask(shape: Any, rate: float, seed_generator: keras.random.SeedGenerator) -> Any:
+    """Zeros with a probability, and else what makes the mean 1; float32.
+
+    Args:
+        shape: of the result, ints or scalar tensors.
+        rate: probability of a zero.
+        seed_generator: its state moves on by one draw.
+
+    Example:
+        >>> mask = dropout_mask((1000,), 0.2, keras.random.SeedGenerator(0))
+        >>> sorted({float(each) for each in mask})
+        [0.0, 1.25]
+    """
+    seed = _seed_of_replica(seed_generator)
+    if seed is not None:
+        import tensorflow as tf
+
+        drawn = tf.random.stateless_uniform(shape, seed, dtype="float32")
+    else:
+        drawn = keras.random.uniform(shape, dtype="float32", seed=seed_generator)
+    return keras.ops.cast(drawn >= rate, "float32") / (1 - rate)
+
+
+def _seed_of_replica(seed_generator: keras.random.SeedGenerator) -> Any:
+    """A seed of the next draw with the replica's number in it; None on a single device."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return None
+    return tf.random.experimental.stateless_fold_in(
+        tf.cast(seed_generator.next(), "int32"), context.replica_id_in_sync_group
+    )
