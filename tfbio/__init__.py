@@ -10,6 +10,7 @@ from tfbio._version import __version__
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.models.features import features
 from tfbio.models.registry import ModelInfo, create_model, list_models, model_info
+from tfbio.models.time_steps import with_timesteps
 from tfbio.weights.errors import WeightsError
 from tfbio.weights.loading import load_weights
 
@@ -27,4 +28,5 @@ __all__ = [
     "model_info",
     "models",
     "weights",
+    "with_timesteps",
 ]

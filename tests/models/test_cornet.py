@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden_data import load_case, relative_error
-from models.vone_golden import fill
+from golden_data import fill_torch, load_case, relative_error
 
 import tfbio
 from tfbio.errors import InputError
@@ -99,7 +98,9 @@ def test_an_area_keeps_its_convolutions_and_normalizes_each_time_step_apart():
 def test_golden_back_end():
     config, arrays = load_case("cornet_s_backend")
     names, shapes = json.loads(str(arrays["names"])), json.loads(str(arrays["shapes"]))
-    tensors = {n: fill(n, shape, config["salt"]) for n, shape in zip(names, shapes, strict=True)}
+    tensors = {
+        n: fill_torch(n, shape, config["salt"]) for n, shape in zip(names, shapes, strict=True)
+    }
     image = keras.Input(arrays["input"].shape[1:])
     model = keras.Model(image, back_end(image, config["num_classes"], 1.0, (2, 4, 2)))
     assert sum(np.prod(v.shape) for v in model.trainable_variables) == config["n_params"]

@@ -28,6 +28,9 @@ SMALL = {
     "divisive normalization": {
         "input_shape": (37, 32, 3), "width": 1 / 8, "blocks": (1, 1, 1, 1), "variant": "cifar",
     },
+    "shape-selective RNNs": {
+        "input_shape": (49, 54, 3), "width": 1 / 16, "filters": 4, "kernel_size": 5,
+    },
 }  # fmt: skip
 
 

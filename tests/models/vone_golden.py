@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
-import zlib
 from typing import Any
 
 import keras
 import numpy as np
-from golden_data import load_case, relative_error
+from golden_data import fill_torch, load_case, relative_error
 from layers.vone_golden import block_arguments
 
 import tfbio
@@ -23,23 +21,6 @@ CASES = {
 }
 
 
-def fill(name: str, shape: list[int], salt: int) -> np.ndarray:
-    """One tensor of a state dict from its name (RECIPE_B)."""
-    leaf = name.rsplit(".", 1)[-1]
-    rng = np.random.default_rng([salt, zlib.crc32(name.encode())])
-    if leaf == "num_batches_tracked":
-        return np.zeros(shape, np.int64)
-    if leaf == "running_var":
-        values = rng.uniform(0.5, 1.5, size=shape)
-    elif len(shape) >= 2:
-        values = rng.standard_normal(shape) * math.sqrt(2 / math.prod(shape[1:]))
-    elif leaf == "weight":
-        values = rng.uniform(0.8, 1.2, size=shape)
-    else:
-        values = 0.1 * rng.standard_normal(shape)
-    return values.astype(np.float32)
-
-
 def state_dict(case: str) -> dict[str, np.ndarray]:
     """The tensors of the original: the recipe's, and the Gabor filters of the stored parameters."""
     config, arrays = load_case(case)
@@ -50,7 +31,7 @@ def state_dict(case: str) -> dict[str, np.ndarray]:
             bank = name.split(".")[1].removeprefix("simple_conv_")
             tensors[name] = _gabor_weights(arrays, bank, shape)
         else:
-            tensors[name] = fill(name, shape, config["salt"])
+            tensors[name] = fill_torch(name, shape, config["salt"])
     return tensors
 
 

@@ -9,6 +9,8 @@ from tfbio.models.divisive_normalization import (
     vgg16_divnorm,
 )
 from tfbio.models.features import features, layer_outputs
+from tfbio.models.gammanet import gammanet, gammanet_map
+from tfbio.models.hgru import hconvgru, hgru, vgg16_hgru
 from tfbio.models.logits import logits_model
 from tfbio.models.noise import noise_layers, noise_setting, set_noise
 from tfbio.models.registry import (
@@ -17,6 +19,16 @@ from tfbio.models.registry import (
     list_models,
     model_info,
     register_model,
+)
+from tfbio.models.time_steps import unrolled_layers, with_timesteps
+from tfbio.models.towers import (
+    conv_tower,
+    fgru_tower,
+    gru_tower,
+    hgru_tower,
+    lstm_tower,
+    reciprocal_tower,
+    rnn_tower,
 )
 from tfbio.models.v1_components import (
     resnet50,
@@ -50,15 +62,25 @@ __all__ = [
     "b_f_cnn",
     "b_k_cnn",
     "bl_rcnn",
+    "conv_tower",
     "cornet_s",
     "create_model",
     "features",
+    "fgru_tower",
+    "gammanet",
+    "gammanet_map",
+    "gru_tower",
+    "hconvgru",
+    "hgru",
+    "hgru_tower",
     "layer_outputs",
     "list_models",
     "logits_model",
+    "lstm_tower",
     "model_info",
     "noise_layers",
     "noise_setting",
+    "reciprocal_tower",
     "register_model",
     "resnet18_divnorm",
     "resnet50",
@@ -75,10 +97,14 @@ __all__ = [
     "resnet50_divnorm",
     "resnet50_local_rf",
     "resnet50_tuned_norm",
+    "rnn_tower",
     "set_noise",
+    "unrolled_layers",
     "vgg16_divnorm",
+    "vgg16_hgru",
     "vone_alexnet",
     "vone_block",
     "vone_cornet_s",
     "vone_resnet50",
+    "with_timesteps",
 ]

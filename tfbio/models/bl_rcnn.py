@@ -38,7 +38,12 @@ _FACTS: dict[str, Any] = {
 _QUICK_SIZE = {"input_shape": (32, 32, 3), "width": 0.125}
 
 
-@register_model(**_FACTS, recurrent=True, quick_start={**_QUICK_SIZE, "timesteps": 4})
+@register_model(
+    **_FACTS,
+    recurrent=True,
+    trained_over_time=True,
+    quick_start={**_QUICK_SIZE, "timesteps": 4},
+)
 def bl_rcnn(
     input_shape: tuple[int | None, int | None, int] = (128, 128, 3),
     classes: int | None = None,

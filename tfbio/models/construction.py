@@ -17,8 +17,15 @@ DEFAULT_CLASSES = 1000
 InputShape = tuple[int | None, int | None, int]
 
 
-def weights_and_classes(weights: Any, classes: int | None) -> tuple[Any, int]:
+def weights_and_classes(
+    weights: Any, classes: int | None, default: int = DEFAULT_CLASSES
+) -> tuple[Any, int]:
     """The weights read, if any, and the number of classes that they or the caller decide.
+
+    Args:
+        weights: as the user gave them.
+        classes: as the user gave it.
+        default: number of classes if neither says one.
 
     Raises:
         InputError: there would be no class.
@@ -31,19 +38,25 @@ def weights_and_classes(weights: Any, classes: int | None) -> tuple[Any, int]:
     if weights is not None:
         weights = read_tensors(weights)
     if classes is None:
-        classes = (weights and weights.classes) or DEFAULT_CLASSES
+        classes = (weights and weights.classes) or default
     if classes < 1:
         raise InputError(f"Expected at least 1 class, received classes={classes}.")
     return weights, classes
 
 
-def check_input_shape(input_shape: InputShape, smallest: int, fixed: bool = False) -> None:
-    """Refuse what is no RGB image, or too small a one.
+def check_input_shape(
+    input_shape: InputShape,
+    smallest: int,
+    fixed: bool = False,
+    channels: Sequence[int] = (3,),
+) -> None:
+    """Refuse what is no image, or too small a one.
 
     Args:
         input_shape: (H, W, 3), None for any size.
         smallest: the least height and width, pixels.
         fixed: whether the model needs to know height and width.
+        channels: numbers of channels that the model takes: 3 for RGB, 1 for grey images.
 
     Raises:
         InputError: the model cannot be built for this shape.
@@ -51,10 +64,9 @@ def check_input_shape(input_shape: InputShape, smallest: int, fixed: bool = Fals
     Example:
         >>> check_input_shape((64, 64, 3), smallest=32)
     """
-    if len(input_shape) != 3 or input_shape[2] != 3:
-        raise InputError(
-            f"Expected an input shape (height, width, 3), received {tuple(input_shape)}."
-        )
+    if len(input_shape) != 3 or input_shape[2] not in channels:
+        allowed = " or ".join(f"(height, width, {number})" for number in channels)
+        raise InputError(f"Expected an input shape {allowed}, received {tuple(input_shape)}.")
     if fixed and None in input_shape:
         raise InputError(
             "Expected an input shape of known height and width, which parts of this model are "
@@ -135,6 +147,16 @@ def normalized_pixels(image: Any, mean: Sequence[float], std: Sequence[float]) -
         # One number for all: with three, Keras asks its global image_data_format for their axis.
         return keras.layers.Rescaling(scale[0], offset[0], name="normalize_pixels")(image)
     return keras.layers.Rescaling(scale, offset, name="normalize_pixels")(image)
+
+
+def unit_pixels(image: Any) -> Any:
+    """[0, 255] to [0, 1].
+
+    Example:
+        >>> unit_pixels(keras.Input((8, 8, 3))).shape
+        (None, 8, 8, 3)
+    """
+    return keras.layers.Rescaling(1 / 255, name="scale_pixels")(image)
 
 
 def torch_uniform() -> keras.initializers.Initializer:

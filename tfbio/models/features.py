@@ -11,13 +11,16 @@ import keras
 import numpy as np
 
 from tfbio.errors import InputError
+from tfbio.layers.unroll import Unroll
+from tfbio.models.time_steps import unrolled_layers, with_timesteps
 
 
 def layer_outputs(model: keras.Model) -> dict[str, Any]:
     """The symbolic output of every layer of a functional model, by name.
 
     A layer that is called once stands under its name. One that is called several times (a kernel
-    shared over time steps) stands under `name:0`, `name:1`, ... in the order of the calls.
+    shared over time steps) stands under `name:0`, `name:1`, ... in the order of the calls; so does
+    one whose output is a sequence, in the order of its time steps.
 
     Args:
         model: a functional model.
@@ -31,16 +34,40 @@ def layer_outputs(model: keras.Model) -> dict[str, Any]:
         ...                            timesteps=2)
         >>> [name for name in layer_outputs(model) if name.startswith("RCL_3")]
         ['RCL_3_BConv:0', 'RCL_3_BConv:1', 'RCL_3_ConvSum:0', 'RCL_3_ConvSum:1', 'RCL_3_LConv']
+        >>> model = tfbio.create_model("rnn_tower", input_shape=(32, 32, 3), classes=2,
+        ...                            width=1 / 64, timesteps=2, return_sequences=True)
+        >>> [name for name in layer_outputs(model) if name.startswith("cell_blocks_4")]
+        ['cell_blocks_4:0', 'cell_blocks_4:1', 'cell_blocks_4_pool:0', 'cell_blocks_4_pool:1']
     """
     own_nodes = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
+    sequences = _sequences(model)
     outputs: dict[str, Any] = {}
     for layer in model.layers:
         nodes = [node for node in layer._inbound_nodes if id(node) in own_nodes]
         for call, node in enumerate(nodes):
             key = layer.name if len(nodes) == 1 else f"{layer.name}:{call}"
             tensors = node.output_tensors
-            outputs[key] = tensors[0] if len(tensors) == 1 else tensors
+            if id(tensors[0]) in sequences:
+                outputs.update((f"{key}:{t}", tensors[0][:, t]) for t in range(tensors[0].shape[1]))
+            else:
+                outputs[key] = tensors[0] if len(tensors) == 1 else tensors
     return outputs
+
+
+def _sequences(model: keras.Model) -> set[int]:
+    """The ids of the symbolic tensors whose second axis is time."""
+    found: set[int] = set()
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            operation = node.operation
+            over_time = (
+                operation.return_sequences
+                if isinstance(operation, Unroll)
+                else any(id(tensor) in found for tensor in node.input_tensors)
+            )
+            if over_time:
+                found.update(id(tensor) for tensor in node.output_tensors)
+    return found
 
 
 def chosen_outputs(model: keras.Model, layers: str | Sequence[str]) -> dict[str, Any]:
@@ -51,7 +78,7 @@ def chosen_outputs(model: keras.Model, layers: str | Sequence[str]) -> dict[str,
         layers: glob patterns over the layer names, see `features`.
 
     Returns:
-        Some of `layer_outputs`, pattern by pattern.
+        Some of `layer_outputs`, and states of cells, pattern by pattern.
 
     Raises:
         InputError: a pattern matches no layer.
@@ -63,24 +90,53 @@ def chosen_outputs(model: keras.Model, layers: str | Sequence[str]) -> dict[str,
         ['ReLU_Layer_0', 'ReLU_Layer_1', 'GlobalAvgPool']
     """
     available = layer_outputs(model)
+    with_states = {
+        f"{layer.name}.{name}": layer
+        for layer in unrolled_layers(model)
+        for name in layer.cell.state_names
+    }
     chosen: dict[str, Any] = {}
     for pattern in [layers] if isinstance(layers, str) else layers:
         # A layer's plain name stands for all of its calls.
-        matched = [
-            key
-            for key in available
+        matched = {
+            key: each
+            for key, each in available.items()
             if fnmatch.fnmatchcase(key, pattern) or fnmatch.fnmatchcase(key.split(":")[0], pattern)
-        ]
+        }
+        if "." in pattern:
+            for key, layer in with_states.items():
+                if fnmatch.fnmatchcase(key, pattern):
+                    maps = _States(layer)(_input_of(layer, model))[key.rpartition(".")[2]]
+                    matched.update((f"{key}:{t}", each) for t, each in enumerate(maps))
         if not matched:
-            nearest = difflib.get_close_matches(pattern, available, n=3, cutoff=0.3)
+            names = [*available, *with_states]
+            nearest = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3)
             raise InputError(
                 f"No layer of {model.name!r} matches {pattern!r}. Nearest: {', '.join(nearest)}."
                 if nearest
                 else f"No layer of {model.name!r} matches {pattern!r}; "
                 "`[layer.name for layer in model.layers]` lists them."
             )
-        chosen.update((key, available[key]) for key in matched)
+        chosen.update(matched)
     return chosen
+
+
+def _input_of(layer: keras.layers.Layer, model: keras.Model) -> Any:
+    """What a layer that is called once in a model, and in others too, gets in this one."""
+    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
+    (node,) = (node for node in layer._inbound_nodes if id(node) in nodes)
+    return node.input_tensors[0]
+
+
+class _States(keras.layers.Layer):
+    """The states of a cell after every time step, beside what the model computes."""
+
+    def __init__(self, unrolled: Unroll):
+        super().__init__(dtype=unrolled.dtype_policy)
+        self.unrolled = unrolled
+
+    def call(self, inputs):
+        return self.unrolled.states(inputs)
 
 
 def features(
@@ -88,6 +144,7 @@ def features(
     images: Any,
     layers: str | Sequence[str],
     batch_size: int = 32,
+    timesteps: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Activations of chosen layers for some images.
 
@@ -95,14 +152,18 @@ def features(
         model: a functional model.
         images: array (N, H, W, C), pixel values in [0, 255] for a model with preprocessing inside.
         layers: glob patterns over the layer names, such as `"ReLU_Layer_3_*"`; a layer that is
-            called at every time step has one entry a call, `"RCL_3_ConvSum:0"` and so on.
+            called at every time step, or runs over all of them, has one entry a time step,
+            `"RCL_3_ConvSum:0"` and so on. A state of a cell stands behind the name of its layer:
+            `"cell_blocks_1.c"`, `"*.h"`.
         batch_size: images per forward pass.
+        timesteps: number of time steps, None for the model's own; see `with_timesteps`.
 
     Returns:
         A dict from layer name to a NumPy array, (N, H, W, C) for convolutional layers.
 
     Raises:
-        InputError: a pattern matches no layer, or there is no image.
+        InputError: a pattern matches no layer, there is no image, or the number of time steps
+            cannot be changed.
 
     Example:
         >>> import numpy as np, tfbio
@@ -112,6 +173,9 @@ def features(
         >>> {name: activity.shape for name, activity in found.items()}
         {'ReLU_Layer_1_Time_0': (1, 16, 16, 16), 'ReLU_Layer_1_Time_1': (1, 16, 16, 16)}
     """
+    if timesteps is not None or unrolled_layers(model):
+        # Every time step, of the last layers too.
+        model = with_timesteps(model, timesteps, return_sequences=True)
     chosen = chosen_outputs(model, layers)
     if len(images) == 0:
         raise InputError("Expected at least one image, received none.")

@@ -1,4 +1,4 @@
-"""Initial filters that resemble each other within a pool of channels."""
+"""Initial filters of convolutions: pools of like ones, and detectors of contours."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from tfbio.layers.gabor_conv2d import gabor_filters
 from tfbio.layers.pooled_div_norm import pool_size
 
 
@@ -66,3 +68,50 @@ class PooledGaussian(keras.initializers.Initializer):
             "relative": self.relative,
             "seed": self.seed if isinstance(self.seed, int) else None,
         }
+
+
+@keras.saving.register_keras_serializable(package="tfbio")
+class ContourFilters(keras.initializers.Initializer):
+    """Gabor filters for thin lines: pairs of two phases at evenly spaced orientations.
+
+    With an odd number of filters the last one is a difference of Gaussians, which has no
+    orientation. All filters have mean 0 and norm 1; the colours share them evenly.
+
+    Args:
+        wavelength: of the Gabor filters, pixels.
+        sigma: standard deviation of their envelope, pixels.
+
+    Example:
+        >>> kernel = ContourFilters()((7, 7, 3, 25))
+        >>> bool(abs(keras.ops.mean(kernel)) < 1e-6)
+        True
+    """
+
+    def __init__(self, wavelength: float = 4.0, sigma: float = 1.5):
+        self.wavelength = wavelength
+        self.sigma = sigma
+
+    def __call__(self, shape, dtype=None):
+        rows, columns, channels, filters = shape
+        if rows != columns or rows % 2 == 0:
+            raise ValueError(f"Expected a square window with an odd side, received {shape}.")
+        orientations = filters // 2
+        theta = np.repeat(np.pi * np.arange(orientations) / max(orientations, 1), 2)
+        phase = np.tile([0.0, np.pi / 2], orientations)
+        alike = np.ones_like(theta)
+        bank = gabor_filters(
+            rows, alike / self.wavelength, theta, self.sigma * alike, self.sigma * alike, phase
+        )
+        if filters % 2:
+            centre, surround = (
+                gabor_filters(rows, *np.array([[0.0], [0.0], [width], [width], [0.0]]))
+                for width in (self.sigma / 2, self.sigma)
+            )
+            bank = np.concatenate([bank, centre - surround], axis=-1)
+        bank -= bank.mean(axis=(0, 1))
+        bank /= np.sqrt((bank**2).sum(axis=(0, 1)))
+        kernel = np.repeat(bank[:, :, np.newaxis], channels, axis=2) / channels
+        return ops.convert_to_tensor(kernel, dtype)
+
+    def get_config(self):
+        return {"wavelength": self.wavelength, "sigma": self.sigma}

@@ -28,6 +28,8 @@ class ModelInfo:
         reference: DOI of the paper.
         weight_formats: what `tfbio.load_weights` reads into it.
         recurrent: whether the output can have a time axis (`return_sequences`).
+        trained_over_time: whether the published training takes the mean loss over all time steps;
+            otherwise that of the last.
         quick_start: arguments that make it small enough to train on a laptop in minutes; the
             commands use them on the embedded data sets, and say so.
         recipe: the flag file of the published training, if there is one.
@@ -43,6 +45,7 @@ class ModelInfo:
     resize_through: tuple[int, int] | None = None
     weight_formats: tuple[str, ...] = ()
     recurrent: bool = False
+    trained_over_time: bool = False
     quick_start: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None
     classifier: bool = True

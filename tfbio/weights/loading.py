@@ -99,7 +99,7 @@ def load_weights(
     tensors = read_tensors(source)
     targets = state_dict_targets(model) if tensors.is_state_dict else keras_targets(model)
     variables = targets.variables
-    if len(variables) < len(model.weights):
+    if len({id(target.variable) for target in variables.values()}) < len(model.weights):
         raise ValueError(f"Expected variables of different names, {model.name!r} has equal ones.")
     arrays = {
         name: array if tensors.is_state_dict else _as_stored(variables.get(name), array, model)

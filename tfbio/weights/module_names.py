@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 
 # Names of modules that have an underscore, as they read with dots.
-_UNDERSCORED = ("vone.block", "conv.input", "norm.skip")
-# CORnet-S numbers a normalization by its time step; VGG16 a layer by its stage and place.
-_NUMBERED = re.compile(r"\b(norm\d|(?<=features\.)(?:conv|bn|divnorm)\d)\.(\d+)$")
+_UNDERSCORED = (
+    "vone.block", "conv.input", "norm.skip", "cell.blocks", "last.conv", "base.ff", "hgru.units",
+    "h.units", "td.units", "us.blocks", "readout.norm", "readout.conv",
+)  # fmt: skip
+# CORnet-S numbers a normalization by its time step; a VGG a layer by its stage and place.
+_NUMBERED = re.compile(
+    r"\b(norm\d|(?<=features\.)(?:conv|bn|divnorm)\d|(?<=base_ff\.)conv\d)\.(\d+)$"
+)
 
 
 def module_name(layer_name: str) -> str:

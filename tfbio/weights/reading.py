@@ -21,6 +21,7 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # A zip archive, or a bare pickle, as PyTorch wrote before 1.6.
 _TORCH_SIGNATURES = (b"PK\x03\x04", b"\x80")
 _READOUT_BIAS = "ReadoutDense/bias"
+_TOWER_READOUT = "last_conv.weight"
 # The published networks of the BL-RCNN family, by their number of readouts.
 _TRAINED_ON = {565: "ecoset", 1000: "ImageNet"}
 
@@ -50,11 +51,12 @@ class Tensors:
     def classes(self) -> int | None:
         """The number of readouts, or None if the names do not tell."""
         if self.is_state_dict:
-            # The last matrix of a network is its classifier; all others are of convolutions.
+            # The last matrix of a network is its classifier; all others are of convolutions. Towers
+            # have none.
             matrices = [
                 array
                 for name, array in self.arrays.items()
-                if name.endswith(".weight") and array.ndim == 2
+                if (name.endswith(".weight") and array.ndim == 2) or name == _TOWER_READOUT
             ]
             return len(matrices[-1]) if matrices else None
         bias = self.arrays.get(_READOUT_BIAS)

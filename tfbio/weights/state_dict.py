@@ -7,46 +7,62 @@ kind of layer lists its tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from tfbio.layers.batch_statistics import BatchStatistics
 from tfbio.layers.center_surround import CenterSurround
+from tfbio.layers.conv_gru_cell import ConvGRUCell
+from tfbio.layers.conv_lstm_cell import ConvLSTMCell
+from tfbio.layers.conv_rnn_cell import ConvRNNCell
 from tfbio.layers.dog_conv2d import DoGConv2D, squared_distances
 from tfbio.layers.exponential_div_norm import ExponentialDivNorm
+from tfbio.layers.fgru_cell import FGRUCell
 from tfbio.layers.gabor_conv2d import GaborConv2D
+from tfbio.layers.gammanet_cell import GammaNetCell
 from tfbio.layers.gaussian_div_norm import GaussianDivNorm
+from tfbio.layers.hgru_cell import HGRUCell
 from tfbio.layers.locally_connected_2d import LocallyConnected2D
 from tfbio.layers.multi_stride_conv2d import MultiStrideConv2D
+from tfbio.layers.over_time import OverTime
 from tfbio.layers.polar_transform import PolarTransform, pooling_masks
 from tfbio.layers.pooled_div_norm import PooledDivNorm
+from tfbio.layers.reciprocal_gated_cell import ReciprocalGatedCell
 from tfbio.layers.tuned_div_norm import TunedDivNorm, channel_distances
+from tfbio.layers.unroll import Unroll
 from tfbio.layers.v_one_block import VOneBlock
 from tfbio.weights.front_end import settings_of_model
+from tfbio.weights.listings import (
+    Constant,
+    Listing,
+    batch_normalization,
+    convolution,
+    dense,
+    group_normalization,
+    transposed,
+)
 from tfbio.weights.module_names import module_name
 from tfbio.weights.pytorch import import_torch
+from tfbio.weights.recurrent_cells import (
+    conv_gru_cell,
+    conv_lstm_cell,
+    conv_rnn_cell,
+    hgru_cell,
+    reciprocal_gated_cell,
+    unused_normalization,
+)
+from tfbio.weights.shape_selective import (
+    fgru_cell,
+    gammanet_cell,
+    is_unwrapped,
+    unwrapped_name,
+)
 from tfbio.weights.targets import FilterBank, Target, Targets
 from tfbio.weights.v1_components import is_sequential, sequential_name, unused_masks
 from tfbio.weights.vonenet import obsolete_tensors
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A tensor of the state dict that our layer derives itself."""
-
-    value: np.ndarray
-
-
-@dataclass(frozen=True)
-class Counter:
-    """A tensor of the state dict that may hold any number, and which nothing depends on."""
-
-
-Tensor = Target | Constant | Counter
-Listing = Iterator[tuple[str, Tensor]]
 
 
 def state_dict_targets(model: keras.Model) -> Targets:
@@ -68,7 +84,9 @@ def state_dict_targets(model: keras.Model) -> Targets:
         >>> targets.variables["layer1.0.conv2.weight"].file_shape, list(targets.constants)
         ((8, 8, 3, 3), ['layer1.0.dn.channel_distances'])
     """
-    rename = sequential_name if is_sequential(model) else str
+    rename = (
+        sequential_name if is_sequential(model) else unwrapped_name if is_unwrapped(model) else str
+    )
     variables: dict[str, Target] = {}
     constants: dict[str, np.ndarray] = {}
     counters: set[str] = set()
@@ -82,7 +100,11 @@ def state_dict_targets(model: keras.Model) -> Targets:
             else:
                 counters.add(name)
     return Targets(
-        variables, constants, frozenset(counters), obsolete_tensors(model), unused_masks(model)
+        variables,
+        constants,
+        frozenset(counters),
+        obsolete_tensors(model),
+        {**unused_masks(model), **unused_normalization(model)},
     )
 
 
@@ -110,43 +132,12 @@ def tensors_of(layer: keras.layers.Layer) -> Listing:
         )
 
 
-# === Layers of Keras ===
-
-
-def _transposed(variable: keras.Variable, *axes: int) -> Target:
-    """The file's array with its axes in another order, given as for `numpy.transpose`."""
-    back = tuple(np.argsort(axes))
-    return Target(
-        variable, lambda array: array.transpose(axes), lambda array: array.transpose(back)
-    )
-
-
-def _convolution(layer: Any) -> Listing:
-    yield "weight", _transposed(layer.kernel, 2, 3, 1, 0)
-    if layer.use_bias:
-        yield "bias", Target(layer.bias)
-
-
-def _dense(layer: Any) -> Listing:
-    yield "weight", _transposed(layer.kernel, 1, 0)
-    if layer.use_bias:
-        yield "bias", Target(layer.bias)
-
-
-def _batch_normalization(layer: Any) -> Listing:
-    yield "weight", Target(layer.gamma)
-    yield "bias", Target(layer.beta)
-    yield "running_mean", Target(layer.moving_mean)
-    yield "running_var", Target(layer.moving_variance)
-    yield "num_batches_tracked", Counter()
-
-
 # === Layers of VOneNet ===
 
 
 def _gabor_conv(layer: GaborConv2D) -> Listing:
-    transposed = _transposed(layer.kernel, 2, 3, 1, 0)
-    yield "weight", FilterBank(layer.kernel, transposed.from_file, transposed.to_file, layer)
+    whole = transposed(layer.kernel, 2, 3, 1, 0)
+    yield "weight", FilterBank(layer.kernel, whole.from_file, whole.to_file, layer)
 
 
 def _v_one_block(layer: VOneBlock) -> Listing:
@@ -156,7 +147,18 @@ def _v_one_block(layer: VOneBlock) -> Listing:
 
 
 def _multi_stride_convolution(layer: MultiStrideConv2D) -> Listing:
-    yield "weight", _transposed(layer.kernel, 2, 3, 1, 0)
+    yield "weight", transposed(layer.kernel, 2, 3, 1, 0)
+
+
+# === Layers over time ===
+
+
+def _unroll(layer: Unroll) -> Listing:
+    yield from tensors_of(layer.cell)
+
+
+def _over_time(layer: OverTime) -> Listing:
+    yield from tensors_of(layer.layer)
 
 
 # === Layers of learned divisive normalization ===
@@ -254,12 +256,23 @@ def _polar_transform(layer: PolarTransform) -> Listing:
 
 
 _LISTINGS: dict[type, Callable[[Any], Listing]] = {
-    keras.layers.Conv2D: _convolution,
-    keras.layers.Dense: _dense,
-    keras.layers.BatchNormalization: _batch_normalization,
+    keras.layers.Conv2D: convolution,
+    keras.layers.Dense: dense,
+    keras.layers.BatchNormalization: batch_normalization,
+    keras.layers.GroupNormalization: group_normalization,
     GaborConv2D: _gabor_conv,
     VOneBlock: _v_one_block,
     MultiStrideConv2D: _multi_stride_convolution,
+    BatchStatistics: group_normalization,
+    Unroll: _unroll,
+    OverTime: _over_time,
+    ConvRNNCell: conv_rnn_cell,
+    ConvGRUCell: conv_gru_cell,
+    ConvLSTMCell: conv_lstm_cell,
+    ReciprocalGatedCell: reciprocal_gated_cell,
+    HGRUCell: hgru_cell,
+    FGRUCell: fgru_cell,
+    GammaNetCell: gammanet_cell,
     PooledDivNorm: _by_variable_name,
     ExponentialDivNorm: _by_variable_name,
     DoGConv2D: _dog_conv,

@@ -82,6 +82,41 @@ class FilterBank(Target):
 
 
 @dataclass(frozen=True)
+class Gate(Target):
+    """One gate's share of a variable that holds several, one after the other on its last axis.
+
+    Attributes:
+        first: index of the share.
+        gates: number of shares.
+    """
+
+    first: int = 0
+    gates: int = 1
+
+    @property
+    def _share(self) -> slice:
+        size = self.variable.shape[-1] // self.gates
+        return slice(self.first * size, (self.first + 1) * size)
+
+    @property
+    def file_shape(self) -> Shape:
+        """The shape of the tensor in the file."""
+        shape = tuple(self.variable.shape)
+        return self.to_file(np.broadcast_to(np.int8(0), shape)[..., self._share]).shape
+
+    def assign(self, array: np.ndarray) -> None:
+        """Set the share to the file's array."""
+        value = np.array(keras.ops.convert_to_numpy(self.variable.value))
+        value[..., self._share] = self.from_file(array)
+        self.variable.assign(value)
+
+    def value(self) -> np.ndarray:
+        """The share's value as a file holds it."""
+        value = keras.ops.convert_to_numpy(self.variable.value)[..., self._share]
+        return np.ascontiguousarray(self.to_file(value))
+
+
+@dataclass(frozen=True)
 class Targets:
     """All that a model takes from a file of one kind.
 

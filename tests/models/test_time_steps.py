@@ -1,0 +1,120 @@
+"""More time steps than a model was made with, in the model and in its features."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import tfbio
+from tfbio.errors import InputError
+from tfbio.models import unrolled_layers
+
+IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 48, 48, 3)).astype("float32")
+
+
+def _make(name="gru_tower", **arguments):
+    return tfbio.create_model(
+        name,
+        **{"input_shape": (48, 48, 3), "classes": 3, "width": 1 / 16, "timesteps": 2, **arguments},
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    return _make()
+
+
+def test_more_time_steps_are_those_of_a_model_made_with_them(model):
+    made = _make(timesteps=5, return_sequences=True)
+    made.set_weights(model.get_weights())
+    longer = tfbio.with_timesteps(model, 5, return_sequences=True)
+    assert longer.output_shape == (None, 5, 3)
+    np.testing.assert_array_equal(longer(IMAGES), made(IMAGES))
+    np.testing.assert_allclose(longer(IMAGES)[:, 1], model(IMAGES), rtol=1e-6)
+
+
+def test_weights_are_shared(model):
+    longer = tfbio.with_timesteps(model, 3)
+    assert longer.output_shape == (None, 3)
+    assert [id(w) for w in longer.weights] == [id(w) for w in model.weights]
+    assert {id(layer.cell) for layer in unrolled_layers(longer)} == {
+        id(layer.cell) for layer in unrolled_layers(model)
+    }
+
+
+def test_after_saving(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = tfbio.with_timesteps(model, 4, return_sequences=True)(IMAGES)
+    np.testing.assert_allclose(
+        tfbio.with_timesteps(reloaded, 4, return_sequences=True)(IMAGES), expected, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", ["hgru", "vgg16_hgru", "hgru_tower"])
+def test_every_kind_of_network(name):
+    arguments = {"width": 1 / 16} if name != "hgru" else {"filters": 4, "kernel_size": 5}
+    model = tfbio.create_model(name, input_shape=(48, 48, 3), classes=3, timesteps=2, **arguments)
+    made = tfbio.create_model(
+        name, input_shape=(48, 48, 3), classes=3, timesteps=4, return_sequences=True, **arguments
+    )
+    made.set_weights(model.get_weights())
+    longer = tfbio.with_timesteps(model, 4, return_sequences=True)
+    np.testing.assert_allclose(longer(IMAGES), made(IMAGES), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["bl_rcnn", "b_cnn", "conv_tower"])
+def test_a_model_of_fixed_time_is_refused(name):
+    model = tfbio.create_model(name, input_shape=(32, 32, 3), classes=2, width=1 / 32)
+    with pytest.raises(InputError, match="Expected a model whose number of time steps can change"):
+        tfbio.with_timesteps(model, 3)
+    with pytest.raises(InputError, match="Expected a model whose number of time steps can change"):
+        tfbio.features(model, IMAGES, "predictions", timesteps=3)
+
+
+def test_no_time_step_is_refused(model):
+    with pytest.raises(InputError, match="at least 1 time step, received timesteps=0"):
+        tfbio.with_timesteps(model, 0)
+
+
+# === Features ===
+
+
+def test_features_at_every_time_step(model):
+    found = tfbio.features(model, IMAGES, ["cell_blocks_2", "predictions"], timesteps=4)
+    assert list(found) == [
+        *(f"cell_blocks_2:{t}" for t in range(4)), *(f"predictions:{t}" for t in range(4))
+    ]  # fmt: skip
+    assert found["cell_blocks_2:3"].shape == (3, 6, 6, 16)
+    over_time = tfbio.with_timesteps(model, 4, return_sequences=True)(IMAGES)
+    for t in range(4):
+        np.testing.assert_allclose(found[f"predictions:{t}"], over_time[:, t], rtol=1e-6)
+    # The layers in front of all recurrence have no time.
+    assert list(tfbio.features(model, IMAGES, "cell_blocks_0_*")) == [
+        "cell_blocks_0_conv", "cell_blocks_0_norm", "cell_blocks_0_activation",
+        "cell_blocks_0_pool",
+    ]  # fmt: skip
+
+
+def test_states_of_cells():
+    model = _make("lstm_tower")
+    found = tfbio.features(model, IMAGES, ["cell_blocks_1.*", "cell_blocks_1"])
+    assert list(found)[:4] == [
+        "cell_blocks_1.h:0",
+        "cell_blocks_1.h:1",
+        "cell_blocks_1.c:0",
+        "cell_blocks_1.c:1",
+    ]
+    np.testing.assert_allclose(found["cell_blocks_1.h:1"], found["cell_blocks_1:1"], rtol=1e-6)
+    # Without normalization h = o tanh(c), and o is below 1.
+    model = _make("lstm_tower", normalization=None, activation="tanh")
+    found = tfbio.features(model, IMAGES, ["cell_blocks_1.?"])
+    for t in range(2):
+        h, c = found[f"cell_blocks_1.h:{t}"], found[f"cell_blocks_1.c:{t}"]
+        assert (np.abs(h) <= np.abs(np.tanh(c)) + 1e-6).all()
+
+
+def test_a_wrong_state_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match=r"Nearest: .*cell_blocks_1"):
+        tfbio.features(_make("lstm_tower"), IMAGES, "cell_blocks_1.x")

@@ -1,0 +1,79 @@
+"""Recurrent models with another number of time steps than they were made with."""
+
+from __future__ import annotations
+
+import keras
+
+from tfbio.errors import InputError
+from tfbio.layers.unroll import Unroll
+
+
+def unrolled_layers(model: keras.Model) -> list[Unroll]:
+    """The layers of a model that run a cell over time, in their order.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("rnn_tower", input_shape=(32, 32, 3), width=1 / 64)
+        >>> [layer.name for layer in unrolled_layers(model)][:2]
+        ['cell_blocks_1', 'cell_blocks_2']
+    """
+    return [layer for layer in model.layers if isinstance(layer, Unroll)]
+
+
+def with_timesteps(
+    model: keras.Model, timesteps: int | None = None, return_sequences: bool | None = None
+) -> keras.Model:
+    """The same model over another number of time steps, such as more than it was trained with.
+
+    Both models share every weight.
+
+    Args:
+        model: a functional model whose recurrent layers are `Unroll`, as all towers, `hgru` and
+            `gammanet` are. BL-RCNN normalizes every time step by statistics of its own: its number
+            is decided when it is made.
+        timesteps: number of time steps, None for the model's own.
+        return_sequences: give all time steps or the last one, None for what the model does.
+
+    Returns:
+        A functional model.
+
+    Raises:
+        InputError: the model has no such layer, or the number is not 1 or more.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("rnn_tower", input_shape=(32, 32, 3), classes=4,
+        ...                            width=1 / 64, timesteps=2)
+        >>> longer = tfbio.with_timesteps(model, 15, return_sequences=True)
+        >>> model.output_shape, longer.output_shape
+        ((None, 4), (None, 15, 4))
+    """
+    layers = unrolled_layers(model)
+    if not layers:
+        raise InputError(
+            f"Expected a model whose number of time steps can change, received {model.name!r}, "
+            "which has one only, or statistics for each: make it anew with `timesteps`, if it "
+            "takes that."
+        )
+    if timesteps is not None and timesteps < 1:
+        raise InputError(f"Expected at least 1 time step, received timesteps={timesteps}.")
+
+    def over_time(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if not isinstance(layer, Unroll):
+            return layer
+        # The one whose output need not be a sequence.
+        is_last = layer is layers[-1]
+        arguments = {
+            "timesteps": layer.timesteps if timesteps is None else timesteps,
+            "return_sequences": (
+                return_sequences
+                if is_last and return_sequences is not None
+                else layer.return_sequences
+            ),
+        }
+        if arguments == {name: getattr(layer, name) for name in arguments}:
+            return layer
+        config = {**layer.get_config(), **arguments, "cell": layer.cell}
+        return type(layer)(**config)
+
+    return keras.models.clone_model(model, clone_function=over_time)
