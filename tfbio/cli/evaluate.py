@@ -106,10 +106,12 @@ def _main(values: flags.FlagValues) -> None:
         + (f" in each of {len(sets)} sets" if sets else "")
         + described_presentation(presentation)
     )
-    # Another noise, presentation or choice of corruptions is another result.
+    # Another noise, number of time steps, presentation or choice of corruptions is another result.
     noise = f"-noise_{values.noise}" if values.noise else ""
+    timesteps = f"-timesteps_{values.timesteps}" if values.timesteps else ""
     label_of_all = (
         f"{label}-{split.name}{chosen_label(values)}{presentation_label(presentation)}{noise}"
+        f"{timesteps}"
     )
     folder = Path(values.output or trained.folder / "evaluations" / label_of_all)
     facts = {

@@ -8,6 +8,7 @@ from absl import flags
 
 from tfbio.cli.command import given
 from tfbio.errors import InputError
+from tfbio.layers.conv_cell import NORMALIZATIONS
 from tfbio.layers.gabor_parameters import DISTRIBUTIONS
 from tfbio.layers.neuronal_noise import NOISE_MODES
 from tfbio.models.divisive_normalization import (
@@ -16,7 +17,11 @@ from tfbio.models.divisive_normalization import (
     WEIGHT_INITIALIZATIONS,
 )
 from tfbio.models.registry import model_info
+from tfbio.models.towers import TOWERS
+from tfbio.models.vgg import VGG
 
+# What a tower's blocks may be activated by, and an hgru.
+ACTIVATIONS = ("relu", "elu", "tanh", "sigmoid")
 # Stands for None in a choice.
 _NONE = "none"
 
@@ -26,7 +31,11 @@ _NUMBERS: dict[str, tuple[type, str]] = {
     "timesteps": (int, "Time steps of a recurrent model. Default: as published."),
     "simple_channels": (int, "Simple cells of a VOneNet at each place."),
     "complex_channels": (int, "Complex cells of a VOneNet at each place."),
-    "kernel_size": (int, "Side of the Gabor filters of a VOneNet, pixels, odd."),
+    "kernel_size": (int, "Side of a VOneNet's Gabor filters or an hgru's kernels, pixels, odd."),
+    "filters": (int, "Channels of an hgru."),
+    "cell_kernel": (int, "Kernel size of a tower's cells. Default: 3."),
+    "preconv_kernel": (int, "Kernel size of the convolutions in front of a tower's cells."),
+    "dropout": (float, "Fraction of a tower's last channels that are silent in training."),
     "strides": (int, "Stride of the Gabor filters of a VOneNet, pixels."),
     "k_exc": (float, "Gain of a VOneNet's cells."),
     "visual_degrees": (float, "What the image of a VOneNet spans, degrees of visual angle."),
@@ -58,12 +67,21 @@ _CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
     "noise_mode": ((*NOISE_MODES, _NONE), "Noise of a VOneNet. Default: as published."),
     "divnorm": ((*DIVISIVE_NORMALIZATIONS, _NONE), "Divisive normalization. Default: pooled."),
     "weight_init": (WEIGHT_INITIALIZATIONS, "Initial weights. Default: kaiming."),
+    "tower_type": (tuple(dict.fromkeys((*TOWERS, *VGG))), "Blocks of a tower or of gammanet."),
+    "normalization": ((*NORMALIZATIONS, _NONE), "Normalization of a tower. Default: batch."),
+    "activation": (ACTIVATIONS, "Activation of a tower or an hgru."),
+    "hidden_init": (("zeros", "noise"), "First state of an hgru. Default: zeros."),
     "variant": (VARIANTS, "Pixels and first layers. Default: by the image size."),
 }
 _SWITCHES = {
     "cumulative_readout": "Read out the sum of the logits over time steps.",
-    "upstream_exact": "Compute as the original does, defects included. Default: yes.",
-    "relu": "Rectify in a network with divisive normalization. Default: yes.",
+    "return_sequences": "Train a recurrent model on all its time steps. Default: as published.",
+    "skip_first": "The first block of a tower is a convolution. Default: yes.",
+    "preconv": "A convolution in front of a tower's cells. Default: yes.",
+    "recurrent_dropout": "Dropout silences the channels of a tower's last states, too.",
+    "shared_kernel": "One kernel for both stages of an hgru. Default: yes.",
+    "upstream_exact": "Compute as the original does, defects included. Default: the model's.",
+    "relu": "Rectify, in a network with divisive normalization or a VGG. Default: yes.",
     "batchnorm": "Batch normalization in a network with divisive normalization. Default: yes.",
     "divnorm_as_activation": "Divisive normalization is the activation.",
     "single_gamma": "One gain for all pools.",
@@ -120,6 +138,5 @@ def model_arguments(values: flags.FlagValues) -> dict[str, Any]:
     if values.image_size is not None:
         arguments["input_shape"] = (values.image_size, values.image_size, 3)
     if info.recurrent:
-        # Training and measuring look at every time step.
-        arguments["return_sequences"] = True
+        arguments.setdefault("return_sequences", info.trained_over_time)
     return arguments

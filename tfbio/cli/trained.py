@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -16,6 +16,7 @@ from tfbio.cli.noise import apply_noise, define_noise_flags
 from tfbio.datasets.catalog import canonical_name
 from tfbio.errors import InputError
 from tfbio.models.registry import ModelInfo, create_model, model_info
+from tfbio.models.time_steps import unrolled_layers, with_timesteps
 from tfbio.training.run_directory import RunDirectory, newest_run
 
 
@@ -58,13 +59,17 @@ def define_trained_flags(values: flags.FlagValues) -> None:
 
 
 def find_trained(values: flags.FlagValues) -> TrainedModel:
-    """The trained model that the flags name, its noise drawn as they say.
+    """The trained model that the flags name, its noise drawn and its time steps as they say.
 
     Raises:
         InputError: there is none, or the flags contradict each other.
     """
     trained = _find(values)
     apply_noise(values, trained.model)
+    if unrolled_layers(trained.model):
+        # Every time step, whichever it was trained on, and as many as wanted.
+        model = with_timesteps(trained.model, values.timesteps, return_sequences=True)
+        trained = replace(trained, model=model)
     return trained
 
 
@@ -78,14 +83,15 @@ def _find(values: flags.FlagValues) -> TrainedModel:
         if values.run is not None:
             raise InputError("Expected --run, or --model with --weights, received both.")
         return _from_weights(values)
-    ignored = _shape_flags(values)
+    run = newest_run(values.runs_dir) if values.run is None else _run(values.run)
+    trained = _from_run(values, run)
+    ignored = _shape_flags(values, trained.model)
     if ignored:
         raise InputError(
             f"Expected {ignored} with --model and --weights only: a run has the "
             "model that it trained."
         )
-    run = newest_run(values.runs_dir) if values.run is None else _run(values.run)
-    return _from_run(values, run)
+    return trained
 
 
 def _from_weights(values: flags.FlagValues) -> TrainedModel:
@@ -99,12 +105,12 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
         model = create_model(info.name, weights=values.weights, **model_arguments(values))
         return TrainedModel(model, info, description, folder, framing)
     # The file holds the architecture too: nothing is left to be said by flags.
-    said = _shape_flags(values)
+    model = _read_keras(Path(values.weights))
+    said = _shape_flags(values, model)
     if said:
         raise InputError(
             f"Expected no {said} with {values.weights}, which holds the whole model: leave it out."
         )
-    model = _read_keras(Path(values.weights))
     if model.name != info.name:
         raise InputError(
             f"Expected {values.weights} to hold {info.name}, received {model.name}: pass "
@@ -113,9 +119,11 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
     return TrainedModel(model, info, description, folder, framing)
 
 
-def _shape_flags(values: flags.FlagValues) -> str:
-    """The flags given that shape a model, for a sentence."""
-    return ", ".join(f"--{name}" for name in given(values, MODEL_FLAGS))
+def _shape_flags(values: flags.FlagValues, model: keras.Model) -> str:
+    """The flags given that shape a model in a way that cannot be changed, for a sentence."""
+    changeable = ("timesteps",) if unrolled_layers(model) else ()
+    names = [name for name in given(values, MODEL_FLAGS) if name not in changeable]
+    return ", ".join(f"--{name}" for name in names)
 
 
 def _read_keras(path: Path) -> keras.Model:
