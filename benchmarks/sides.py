@@ -139,14 +139,18 @@ class TensorFlowSide(Side):
     def state(self):
         import keras
 
+        from tfbio.weights.listings import Counter
         from tfbio.weights.state_dict import Target, tensors_of, to_torch_state_dict
 
         if isinstance(self.computes, keras.Model):
             return to_torch_state_dict(self.computes, as_arrays=True)
-        return {
-            name: tensor.value() if isinstance(tensor, Target) else tensor.value
-            for name, tensor in tensors_of(self.computes)
-        }
+        state = {}
+        for name, tensor in tensors_of(self.computes):
+            if isinstance(tensor, Counter):
+                state[name] = np.zeros((), np.int64)
+            else:
+                state[name] = tensor.value() if isinstance(tensor, Target) else tensor.value
+        return state
 
     def load(self, state):
         raise NotImplementedError("Weights go from tfbio to PyTorch.")
@@ -164,20 +168,26 @@ class TensorFlowSide(Side):
         import keras
 
         from tfbio.weights.state_dict import Target, state_dict_targets, tensors_of
+        from tfbio.weights.targets import Gate
 
         if isinstance(self.computes, keras.Model):
             targets = state_dict_targets(self.computes).variables
         else:
             tensors = dict(tensors_of(self.computes))
             targets = {name: each for name, each in tensors.items() if isinstance(each, Target)}
-        names = {id(target.variable): name for name, target in targets.items()}
         found = [gradient.numpy() for gradient in self.forward_backward()]
         gradients = {}
         if self._watches_input:
             gradients["gradient of the input"] = channels_first(found.pop(0))
-        for weight, gradient in zip(self._weights, found, strict=True):
-            name = names[id(weight)]
-            gradients[f"gradient of {name}"] = np.ascontiguousarray(targets[name].to_file(gradient))
+        of_variable = {
+            id(weight): gradient for weight, gradient in zip(self._weights, found, strict=True)
+        }
+        for name, target in targets.items():
+            if id(target.variable) in of_variable:
+                gradient = of_variable[id(target.variable)]
+                if isinstance(target, Gate):
+                    gradient = gradient[..., target._share]
+                gradients[f"gradient of {name}"] = np.ascontiguousarray(target.to_file(gradient))
         return gradients
 
 
