@@ -97,6 +97,22 @@ for case in layers.divnorm_golden.CASES:
         assert error < layers.divnorm_golden.tolerance(case, name), (case, name, error)
 for case in ("alexnet_cifar100_ken", "resnet18_imagenet_ours_p05", "resnet50_imagenet_ours_p1"):
     assert models.divnorm_golden.logits_error(case) < 1e-4, case
+
+# Recurrent cells: every golden case at every time step, with all gradients, and a tower.
+import layers.cells_golden, layers.fgru_golden, layers.hgru_golden, models.towers_golden
+for case in layers.cells_golden.CASES:
+    for name, error in layers.cells_golden.errors(case).items():
+        assert error < 1e-5, (case, name, error)
+for case in layers.hgru_golden.CASES:
+    for name, error in layers.hgru_golden.errors(case).items():
+        assert error < layers.hgru_golden.tolerance(case, name), (case, name, error)
+for case in layers.fgru_golden.CASES:
+    for name, error in layers.fgru_golden.errors(case).items():
+        assert error < layers.fgru_golden.tolerance(name), (case, name, error)
+case = "shaperec_tower_rnn"
+model = models.towers_golden.make_model(case)
+for name, error in models.towers_golden.errors(case, model).items():
+    assert error < 1e-4, (case, name, error)
 assert "tensorflow" not in sys.modules
 print("as on TensorFlow")
 """

@@ -56,11 +56,6 @@ class FromState(keras.layers.Layer):
         self.built = True
         self.given_state = given_state
 
-    @property
-    def weights(self):
-        """The trainable ones first, as `forward_and_backward` expects on JAX."""
-        return sorted(super().weights, key=lambda weight: not weight.trainable)
-
     def call(self, inputs, training=None):
         if not self.given_state:
             return self.unroll(inputs, training=training)

@@ -79,11 +79,6 @@ class FromState(keras.layers.Layer):
         self.unroll = Unroll(cell, timesteps)
         self.unroll.built = True
 
-    @property
-    def weights(self):
-        """The trainable ones first, as `forward_and_backward` expects on JAX."""
-        return sorted(super().weights, key=lambda weight: not weight.trainable)
-
     def call(self, inputs, training=None):
         image, state = keras.ops.split(inputs, 2, axis=-1)
         return self.unroll(image, initial_state=[state, 0 * state], training=training)

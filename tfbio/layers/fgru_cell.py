@@ -12,6 +12,7 @@ from tfbio.layers._convolution import Pair, convolve, count, known_channels, pai
 from tfbio.layers._first_state import xavier_noise
 from tfbio.layers._gates import drawn_apart
 from tfbio.layers._instance_norm import check_pixels, instance_norm
+from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._reflection import check_map, reflected
 from tfbio.layers._seeds import check_seed
 from tfbio.layers.conv_cell import ConvCell
@@ -21,7 +22,7 @@ HiddenInit = Literal["identity", "zeros", "noise"]
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
-class FGRUCell(ConvCell):
+class FGRUCell(KeepsRandomState, ConvCell):
     """One time step of the feedback gated recurrent unit.
 
     Equation (`*` is convolution, `.` elementwise, s the sigmoid, f the activation, N1 to N4
@@ -243,20 +244,6 @@ class FGRUCell(ConvCell):
         longest = max(self.max_timesteps - 1, 1)
         bias = ops.log(keras.random.uniform((shape[0] // 2,), 1, longest, dtype=dtype))
         return ops.concatenate([bias, -bias])
-
-    # Where the noise stands is no weight, and would be lost.
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        if self.seed_generator is not None:
-            store["random_state"] = self.seed_generator.state
-
-    def load_own_variables(self, store):
-        names = store.keys()
-        weights = {name: store[name] for name in names if name != "random_state"}
-        super().load_own_variables(weights)
-        if self.seed_generator is not None and "random_state" in store:
-            self.seed_generator.state.assign(store["random_state"])
 
     def get_config(self):
         config = super().get_config()

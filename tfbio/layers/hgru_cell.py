@@ -9,9 +9,10 @@ import keras
 from keras import ops
 
 from tfbio.layers._convolution import convolve, count, known_channels, odd
+from tfbio.layers._first_state import xavier_noise
 from tfbio.layers._fourier_convolution import convolve_in_frequency, is_faster, spectrum
 from tfbio.layers._gates import drawn_apart
-from tfbio.layers._replica_noise import standard_normal
+from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._seeds import check_seed
 from tfbio.layers.conv_cell import ConvCell, check_normalization, normalization_layer
 
@@ -19,9 +20,12 @@ Activation = Literal["relu", "tanh"]
 HiddenInit = Literal["zeros", "noise"]
 Convolution = Literal["auto", "direct", "fourier"]
 
+# Time steps: the original takes 8 for their number, whatever it is.
+_UPSTREAM_LONGEST = 7
+
 
 @keras.saving.register_keras_serializable(package="tfbio")
-class HGRUCell(ConvCell):
+class HGRUCell(KeepsRandomState, ConvCell):
     """One time step of the horizontal gated recurrent unit.
 
     Equation (`*` is convolution, `.` elementwise, s the sigmoid, N0 to N3 normalizations), with
@@ -60,7 +64,7 @@ class HGRUCell(ConvCell):
         convolution: `"direct"`, `"fourier"`, or `"auto"` for the faster one: the Fourier transform,
             with the same result, if kernels are large and the size of the map is known.
         seed: of the noise, an int, or None for a seed that `keras.utils.set_random_seed` decides.
-        upstream_exact: begin with the times themselves in place of their logarithms.
+        upstream_exact: begin with the times themselves in place of their logarithms, from 1 to 7.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -185,10 +189,7 @@ class HGRUCell(ConvCell):
         silence, _ = super().get_initial_state(drive)
         if self.hidden_init == "zeros":
             return [silence, silence]
-        images, *sizes = ops.shape(drive)[:3]
-        units = ops.cast((images + self.filters) * sizes[0] * sizes[1], "float32")
-        noise = standard_normal((images, *sizes, self.filters), self.seed_generator)
-        return [ops.cast(noise * ops.sqrt(2 / units), drive.dtype), silence]
+        return [xavier_noise(drive, self.seed_generator), silence]
 
     def step(self, drive, states, constants=None, training=None):
         h = states[0]
@@ -227,26 +228,12 @@ class HGRUCell(ConvCell):
         """Biases with which states last for times from 1 to `max_timesteps` - 1."""
 
         def initialize(shape: Any, dtype: Any = None) -> Any:
-            longest = max(self.max_timesteps - 1, 1)
+            longest = _UPSTREAM_LONGEST if self.upstream_exact else max(self.max_timesteps - 1, 1)
             times = keras.random.uniform((shape[0] // 2,), 1, longest, dtype=dtype)
             bias = times if self.upstream_exact else ops.log(times)
             return ops.concatenate([bias, -bias])
 
         return initialize
-
-    # Where the noise stands is no weight, and would be lost.
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        if self.seed_generator is not None:
-            store["random_state"] = self.seed_generator.state
-
-    def load_own_variables(self, store):
-        stored = {name: store[name] for name in store.keys()}  # noqa: SIM118, it is no dict
-        position = stored.pop("random_state", None)
-        super().load_own_variables(stored)
-        if self.seed_generator is not None and position is not None:
-            self.seed_generator.state.assign(position)
 
     def get_config(self):
         config = super().get_config()

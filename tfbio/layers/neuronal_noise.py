@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from tfbio.layers._convolution import count
+from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._replica_noise import standard_normal
 from tfbio.layers._seeds import check_seed
 
@@ -21,7 +22,7 @@ _EPSILON = 1e-4
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
-class NeuronalNoise(keras.layers.Layer):
+class NeuronalNoise(KeepsRandomState, keras.layers.Layer):
     """Noise of neuronal responses, in training and in inference.
 
     Equation, with n from the standard normal distribution:
@@ -188,16 +189,6 @@ class NeuronalNoise(keras.layers.Layer):
             )
             outputs = inputs + noise * ops.sqrt(variance)
         return ops.relu(outputs) if self.rectify else outputs
-
-    # Where the samples stand is no weight, and would be lost.
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        store["random_state"] = self.seed_generator.state
-
-    def load_own_variables(self, store):
-        if "random_state" in store:
-            self.seed_generator.state.assign(store["random_state"])
 
     def compute_output_shape(self, inputs_shape):
         return inputs_shape

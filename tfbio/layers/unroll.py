@@ -9,13 +9,14 @@ import keras
 from keras import ops
 
 from tfbio.layers._convolution import count
+from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._replica_noise import dropout_mask
 from tfbio.layers._seeds import check_seed
 from tfbio.layers.conv_cell import ConvCell
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
-class Unroll(keras.layers.Layer):
+class Unroll(KeepsRandomState, keras.layers.Layer):
     """A recurrent convolutional cell over time, on an image that stays or on a sequence of maps.
 
     Equation, for t = 0 .. T - 1, with m the mask of spatial dropout:
@@ -189,17 +190,6 @@ class Unroll(keras.layers.Layer):
                 f"a known number of time steps T, 1 or more; received {tuple(inputs_shape)}."
             )
         return (inputs_shape[0], *inputs_shape[2:])
-
-    # Where the masks stand is no weight, and would be lost.
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        if self.seed_generator is not None:
-            store["random_state"] = self.seed_generator.state
-
-    def load_own_variables(self, store):
-        if self.seed_generator is not None and "random_state" in store:
-            self.seed_generator.state.assign(store["random_state"])
 
     def compute_output_shape(self, inputs_shape, initial_state_shape=None):
         batch, *map_shape = self.cell.map_shape(self._image_shape(inputs_shape))

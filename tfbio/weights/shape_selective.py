@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
+import numpy as np
 
 from tfbio.layers.fgru_cell import FGRUCell
 from tfbio.layers.gammanet_cell import GammaNetCell
 from tfbio.weights.listings import Listing, convolution, group_normalization
 from tfbio.weights.module_names import module_name
+from tfbio.weights.recurrent_cells import kernel_share, per_channel
 from tfbio.weights.targets import Gate, Target
 
 
@@ -23,17 +23,17 @@ def fgru_cell(cell: FGRUCell) -> Listing:
         ['conv_g1_b', 'conv_c1_w', 'conv_g2_w', 'conv_g2_b']
     """
     if cell.attend is None:
-        yield "conv_g1_w", _pointwise(cell.gate_kernel, 0, 2)
-    yield "conv_g1_b", _per_channel(cell.gate_bias, 0)
+        yield "conv_g1_w", kernel_share(cell.gate_kernel, 0, gates=2)
+    yield "conv_g1_b", per_channel(cell.gate_bias, 0, gates=2)
     yield "conv_c1_w", _kernel(cell, 0)
     if cell.attend is None:
-        yield "conv_g2_w", _pointwise(cell.gate_kernel, 1, 2)
+        yield "conv_g2_w", kernel_share(cell.gate_kernel, 1, gates=2)
     else:
-        yield "conv_g2_w", _pointwise(cell.gate_kernel, 0, 1)
-    yield "conv_g2_b", _per_channel(cell.gate_bias, 1)
+        yield "conv_g2_w", kernel_share(cell.gate_kernel)
+    yield "conv_g2_b", per_channel(cell.gate_bias, 1, gates=2)
     yield "conv_c2_w", _kernel(cell, 1)
     for name in ("alpha", "mu", "omega", "kappa"):
-        yield name, _per_channel(getattr(cell, name))
+        yield name, per_channel(getattr(cell, name))
     if cell.attend is not None:
         for path in ("se", "sa"):
             prefix = f"attention.{path}" if cell.attention == "gala" else "attention"
@@ -78,42 +78,13 @@ def _inside(prefix: str, listing: Listing) -> Listing:
 
 def _kernel(cell: FGRUCell, first: int) -> Target:
     if cell.tied_kernels is None:
-        return Gate(
-            cell.recurrent_kernel,
-            lambda array: array.transpose(2, 3, 1, 0),
-            lambda array: array.transpose(3, 2, 0, 1),
-            first=first,
-            gates=2,
-        )
-    return Gate(
-        cell.recurrent_kernel,
-        lambda array: array.transpose(2, 3, 0, 1),
-        lambda array: array.transpose(2, 3, 0, 1),
-        first=first,
-        gates=2,
-    )
+        return kernel_share(cell.recurrent_kernel, first, gates=2)
 
+    def turned(array: np.ndarray) -> np.ndarray:
+        # (height, width, C, 1) and (C, 1, height, width), which is the same turn either way.
+        return array.transpose(2, 3, 0, 1)
 
-def _pointwise(variable: keras.Variable, first: int, gates: int) -> Target:
-    return Gate(
-        variable,
-        lambda array: array[:, :, 0, 0].T,
-        lambda array: array.T[:, :, None, None],
-        first=first,
-        gates=gates,
-    )
-
-
-def _per_channel(variable: keras.Variable, first: int | None = None) -> Target:
-    """(C, 1, 1) in the file."""
-    arguments: dict[str, Any] = {} if first is None else {"first": first, "gates": 2}
-    kind = Target if first is None else Gate
-    return kind(
-        variable,
-        lambda array: array.reshape(-1),
-        lambda array: array.reshape(-1, 1, 1),
-        **arguments,
-    )
+    return Gate(cell.recurrent_kernel, turned, turned, first, gates=2)
 
 
 def unwrapped_name(name: str) -> str:
