@@ -104,3 +104,20 @@ def test_an_unknown_number_of_time_steps_is_refused():
     layer(np.zeros((1, 2, 8, 8, 3)))
     with pytest.raises(ValueError, match="a known number of time steps, received"):
         tf.function(layer).get_concrete_function(tf.TensorSpec((1, None, 8, 8, 3)))
+
+
+def test_what_mixes_images_sees_each_time_step_by_itself():
+    """The statistics of every step's own batch, in NumPy float64."""
+    sequence = _sequence(6, 3, 5) * np.array([1.0, 3.0, 9.0], "float32")[:, np.newaxis]
+    norm = keras.layers.BatchNormalization(epsilon=0.0, momentum=0.5)
+    layer = OverTime(norm, ndim=2, separately=True)
+    output = layer(sequence, training=True)
+    exact = sequence.astype(np.float64)
+    expected = (exact - exact.mean(axis=0)) / exact.std(axis=0)
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+    # The averages move three times.
+    moved = np.zeros(5)
+    for t in range(3):
+        moved = 0.5 * moved + 0.5 * exact[:, t].mean(axis=0)
+    np.testing.assert_allclose(norm.moving_mean, moved, rtol=1e-4, atol=1e-6)
+    assert OverTime.from_config(layer.get_config()).separately

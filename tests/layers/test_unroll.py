@@ -403,3 +403,11 @@ def test_as_many_states_as_the_cell_has():
             layer(image, initial_state=given)
         with pytest.raises(ValueError, match=message):
             layer.states(image, initial_state=given)
+
+
+def test_masks_of_states_of_other_channels_are_refused():
+    class Uneven(ConvRNNCell):
+        state_size = (4, 6)
+
+    with pytest.raises(ValueError, match=r"states have the channels of its output"):
+        Unroll(Uneven(4, 3), dropout=0.3, recurrent_dropout=True)

@@ -8,6 +8,7 @@ import pytest
 
 import tfbio
 from tfbio.errors import InputError
+from tfbio.layers import ConvRNNCell, Unroll
 from tfbio.models import unrolled_layers
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 48, 48, 3)).astype("float32")
@@ -52,9 +53,13 @@ def test_after_saving(model, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["hgru", "vgg16_hgru", "hgru_tower"])
+@pytest.mark.parametrize("name", ["hgru", "hconvgru", "vgg16_hgru", "hgru_tower", "gammanet"])
 def test_every_kind_of_network(name):
-    arguments = {"width": 1 / 16} if name != "hgru" else {"filters": 4, "kernel_size": 5}
+    one_layer = name in ("hgru", "hconvgru")
+    arguments = {"filters": 4, "kernel_size": 5} if one_layer else {"width": 1 / 16}
+    if name == "hconvgru":
+        # Its readout looks at the whole batch, at each time step by itself.
+        arguments["upstream_exact"] = True
     model = tfbio.create_model(name, input_shape=(48, 48, 3), classes=3, timesteps=2, **arguments)
     made = tfbio.create_model(
         name, input_shape=(48, 48, 3), classes=3, timesteps=4, return_sequences=True, **arguments
@@ -62,6 +67,10 @@ def test_every_kind_of_network(name):
     made.set_weights(model.get_weights())
     longer = tfbio.with_timesteps(model, 4, return_sequences=True)
     np.testing.assert_allclose(longer(IMAGES), made(IMAGES), rtol=1e-5, atol=1e-7)
+    sequence = tfbio.with_timesteps(model, return_sequences=True)
+    np.testing.assert_allclose(sequence(IMAGES)[:, -1], model(IMAGES), rtol=1e-5, atol=1e-7)
+    found = tfbio.features(model, IMAGES, "predictions")
+    np.testing.assert_allclose(found["predictions:1"], model(IMAGES), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["bl_rcnn", "b_cnn", "conv_tower"])
@@ -78,7 +87,39 @@ def test_no_time_step_is_refused(model):
         tfbio.with_timesteps(model, 0)
 
 
+def test_a_sequence_has_its_own_number_of_time_steps():
+    clip = keras.Input((5, 16, 16, 3))
+    last = Unroll(ConvRNNCell(4, 3), return_sequences=False)(clip)
+    model = keras.Model(clip, keras.layers.GlobalAveragePooling2D()(last))
+    with pytest.raises(InputError, match="its number of time steps is that of the input"):
+        tfbio.with_timesteps(model, 15)
+
+
+def test_layers_of_ones_own_behind_the_last_time_step():
+    image = keras.Input((16, 16, 3))
+    last = Unroll(ConvRNNCell(4, 3), timesteps=2, return_sequences=False, name="loop")(image)
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="mean")(last))
+    images = IMAGES[:, :16, :16]
+    longer = tfbio.with_timesteps(model, 4)
+    found = tfbio.features(model, images, ["loop", "mean"], timesteps=4)
+    assert {name: each.shape for name, each in found.items()} == {
+        "loop": (3, 16, 16, 4), "mean": (3, 4)
+    }  # fmt: skip
+    np.testing.assert_allclose(found["mean"], longer(images), rtol=1e-6)
+    assert list(tfbio.features(model, images, "loop.h")) == ["loop.h:0", "loop.h:1"]
+    with pytest.raises(InputError, match=r"put them into `tfbio.layers.OverTime`"):
+        tfbio.with_timesteps(model, return_sequences=True)
+
+
 # === Features ===
+
+
+def test_asking_again_adds_nothing_to_the_layers(model):
+    layer = model.get_layer("cell_blocks_0_conv")
+    tfbio.features(model, IMAGES, "cell_blocks_2", timesteps=3)
+    nodes = len(layer._inbound_nodes)
+    tfbio.features(model, IMAGES, "cell_blocks_2", timesteps=3)
+    assert len(layer._inbound_nodes) == nodes
 
 
 def test_features_at_every_time_step(model):

@@ -72,6 +72,34 @@ def test_weights_of_the_original_decide_for_its_equations():
     assert np.abs(right - arrays["output"]).max() > 0.1 * np.abs(arrays["output"]).max()
 
 
+@pytest.mark.parametrize("kind", ["fgru", "gru"])
+def test_a_state_dict_of_ours_comes_back(kind):
+    """Of the right equations, for which the original has no name."""
+    size = {"input_shape": (101, 101, 3)} if kind == "fgru" else {}
+    model = _small(kind, **size)
+    weights = to_torch_state_dict(model, as_arrays=True)
+    exact = {} if kind == "fgru" else {"upstream_exact": False}
+    again = _small(kind, weights=weights, **size, **exact)
+    for ours, theirs in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_other_equations_than_the_originals_are_said(caplog):
+    model = make_model("shaperec_tower_gru", upstream_exact=False)
+    assert "ConvGRUCell computes the textbook form" in caplog.text
+    report = tfbio.load_weights(model, torch_state_dict("shaperec_tower_gru"))
+    assert report.equations == (
+        "ConvGRUCell computes the textbook form: upstream_exact=True is the original"
+    )
+
+
+@pytest.mark.parametrize("kind", ["conv", "rnn", "lstm", "reciprocal", "hgru"])
+def test_a_checkpoint_of_another_tower_is_named(kind):
+    weights = torch_state_dict(f"shaperec_tower_{kind}")
+    with pytest.raises(WeightsError, match=f"It is a checkpoint of {kind}_tower: build that model"):
+        _small("gru", input_shape=(197, 197, 3), width=1.0, classes=20, weights=weights)
+
+
 def test_the_tower_named_fgru_has_fgru_cells():
     size = {"input_shape": (112, 112, 3)}
     cells = [type(layer.cell) for layer in unrolled_layers(_small("fgru", **size))]
@@ -119,7 +147,7 @@ CHOICES = {
 
 @pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("kind", ["conv", "lstm", "hgru"])
-def test_every_choice_trains_a_step_with_finite_gradients(kind, choice):
+def test_every_choice_trains_a_step_with_finite_gradients_and_is_saved(kind, choice, tmp_path):
     taken = tfbio.model_info(f"{kind}_tower").arguments
     arguments = {name: value for name, value in CHOICES[choice].items() if name in taken}
     if arguments == {}:
@@ -132,7 +160,12 @@ def test_every_choice_trains_a_step_with_finite_gradients(kind, choice):
     assert np.isfinite(trainer.train_on_batch(IMAGES, LABELS))
     after = [weight.numpy() for weight in model.trainable_weights]
     assert all(np.isfinite(weight).all() for weight in after)
-    assert any((one != other).any() for one, other in zip(before, after, strict=True))
+    # Gates without a normalization behind them may be of no effect at the first step.
+    moved = [(one != other).any() for one, other in zip(before, after, strict=True)]
+    assert np.mean(moved) > 0.5
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(reloaded(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("tower_type", TOWERS)
@@ -170,6 +203,8 @@ def test_larger_images_have_several_positions_and_their_mean_is_read_out():
         ("rnn", {"width": -1}, "a width above 0, received -1"),
         ("rnn", {"input_shape": (31, 48, 3)}, "at least 32 x 32 pixels, received 31 x 48"),
         ("hgru", {"cell_kernel": 4}, "odd int"),
+        ("rnn", {"cell_kernel": 0}, "`cell_kernel` of 1 or more, received 0"),
+        ("hgru", {"preconv_kernel": 0}, "`preconv_kernel` of 1 or more, received 0"),
         ("conv", {"timesteps": 3}, "takes no argument 'timesteps'"),
         ("rnn", {"preconv": True}, "takes no argument 'preconv'"),
     ],

@@ -21,7 +21,7 @@ from tfbio.layers._convolution import Pair
 # on a CPU, forward and backward: smaller products and the copies between them go at a lower rate.
 _LEAST_GAIN = 4.0
 # Of one spectrum. In training there is a gradient of this size for every time step.
-_MOST_BYTES = 2**27
+_MOST_BYTES = 2**30
 
 
 def is_faster(sizes: Sequence[int | None], window: Pair, channels: int, filters: int) -> bool:

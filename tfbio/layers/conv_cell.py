@@ -110,7 +110,7 @@ class ConvCell(keras.layers.Layer):
         return [silence] * len(self.state_names)
 
     def step(
-        self, drive: Any, states: Sequence[Any], constants: Any = None, training: bool | None = None
+        self, drive: Any, states: Sequence[Any], constants: Any, training: bool | None = None
     ) -> tuple[Any, list[Any]]:
         """One time step: the output and the new states."""
         raise NotImplementedError

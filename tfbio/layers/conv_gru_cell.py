@@ -117,7 +117,7 @@ class ConvGRUCell(ConvCell):
         kernel = ops.convert_to_tensor(self.recurrent_kernel)
         return ops.split(kernel, [2 * self.filters], axis=-1)
 
-    def step(self, drive, states, constants=None, training=None):
+    def step(self, drive, states, constants, training=None):
         (h,) = states
         of_gates, of_candidate = self.constants(drive) if constants is None else constants
         to_gates, to_candidate = drive

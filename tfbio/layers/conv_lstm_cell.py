@@ -129,7 +129,7 @@ class ConvLSTMCell(ConvCell):
         old = (3 if self.upstream_exact else 2) * self.filters
         return kernel[..., :old], kernel[..., old:]
 
-    def step(self, drive, states, constants=None, training=None):
+    def step(self, drive, states, constants, training=None):
         h, c = states
         of_old, of_new = self.constants(drive) if constants is None else constants
         from_all = drive + convolve(h, self.recurrent_kernel, padding="same")

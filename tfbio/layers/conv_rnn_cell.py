@@ -50,7 +50,8 @@ class ConvRNNCell(ConvCell):
         doi:10.1109/CVPR.2015.7298958
 
     Upstream:
-        shape-processing-rnns, `ConvRNNCell`. No known difference.
+        shape-processing-rnns, `ConvRNNCell`. In training, PyTorch averages the unbiased variance of
+        a batch, n / (n - 1) times the biased one that Keras averages.
 
     Example:
         >>> import keras, tfbio
@@ -98,7 +99,7 @@ class ConvRNNCell(ConvCell):
             self.bias + self.recurrent_bias
         )
 
-    def step(self, drive, states, constants=None, training=None):
+    def step(self, drive, states, constants, training=None):
         lateral = convolve(states[0], self.recurrent_kernel, padding="same")
         h = self.norm(self.activation(drive + lateral), training=training)
         return h, [h]

@@ -207,7 +207,7 @@ class FGRUCell(KeepsRandomState, ConvCell):
             return [xavier_noise(drive, self.seed_generator), silence]
         return [drive if self.hidden_init == "identity" else silence, silence]
 
-    def step(self, drive, states, constants=None, training=None):
+    def step(self, drive, states, constants, training=None):
         h = states[0]
         inhibition, excitation, gain_kernel, mix_kernel, gain_bias, mix_bias = constants
 

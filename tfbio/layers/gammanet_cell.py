@@ -185,7 +185,7 @@ class GammaNetCell(ConvCell):
         # What an area receives is known when the one below has given it.
         return [None] * len(self.h_units)
 
-    def step(self, drive, states, constants=None, training=None):
+    def step(self, drive, states, constants, training=None):
         states = list(states)
         for area, unit in enumerate(self.h_units):
             if area:

@@ -191,7 +191,7 @@ class HGRUCell(KeepsRandomState, ConvCell):
             return [silence, silence]
         return [xavier_noise(drive, self.seed_generator), silence]
 
-    def step(self, drive, states, constants=None, training=None):
+    def step(self, drive, states, constants, training=None):
         h = states[0]
         inhibition, excitation = constants
         (gain_kernel, mix_kernel), (gain_bias, mix_bias) = (

@@ -15,12 +15,13 @@ class OverTime(keras.layers.Layer):
     Equation: outputs(t) = layer(inputs(t)).
 
     Time steps are images of one large batch: `keras.layers.TimeDistributed` goes through them one
-    by one, and refuses a single image. Do not wrap what mixes the images of a batch, such as batch
-    normalization.
+    by one, and refuses a single image. What mixes the images of a batch, such as batch
+    normalization, has to see each time step by itself: `separately`.
 
     Args:
         layer: what maps (N, ...) to (N, ...), each image by itself.
         ndim: number of dimensions of the layer's own input, 4 for maps, 2 for vectors.
+        separately: call the layer once for each time step.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -41,11 +42,18 @@ class OverTime(keras.layers.Layer):
         (2, 4, 4, 4)
     """
 
-    def __init__(self, layer: keras.layers.Layer, ndim: int = 4, **kwargs: Any):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        ndim: int = 4,
+        separately: bool = False,
+        **kwargs: Any,
+    ):
         kwargs.setdefault("dtype", layer.dtype_policy)
         super().__init__(**kwargs)
         self.layer = layer
         self.ndim = ndim
+        self.separately = separately
 
     def build(self, inputs_shape):
         if not self.layer.built:
@@ -57,6 +65,9 @@ class OverTime(keras.layers.Layer):
         if len(self._shape_of_step(inputs.shape)) == len(inputs.shape):
             return self.layer(inputs)
         steps = inputs.shape[1]
+        if self.separately:
+            each_step = [self.layer(each) for each in ops.unstack(inputs, axis=1)]
+            return ops.stack(each_step, axis=1)
         merged = ops.reshape(inputs, (-1, *ops.shape(inputs)[2:]))
         outputs = self.layer(merged)
         return ops.reshape(outputs, (-1, steps, *ops.shape(outputs)[1:]))
@@ -81,7 +92,12 @@ class OverTime(keras.layers.Layer):
         layer = keras.saving.serialize_keras_object(self.layer)
         # Read back, it is built by this one, so that weights keep their paths.
         layer.pop("build_config", None)
-        return {**super().get_config(), "layer": layer, "ndim": self.ndim}
+        return {
+            **super().get_config(),
+            "layer": layer,
+            "ndim": self.ndim,
+            "separately": self.separately,
+        }
 
     @classmethod
     def from_config(cls, config):

@@ -148,7 +148,7 @@ class ReciprocalGatedCell(ConvCell):
         biases = ops.split(ops.convert_to_tensor(self.recurrent_bias), 2)
         return list(zip(kernels, biases, strict=True))
 
-    def step(self, drive, states, constants=None, training=None):
+    def step(self, drive, states, constants, training=None):
         h, c = states
         by_h, by_c = self.constants(drive) if constants is None else constants
         hh, hc = self._open(h, *by_h)

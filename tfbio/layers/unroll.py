@@ -91,6 +91,11 @@ class Unroll(KeepsRandomState, keras.layers.Layer):
             raise ValueError(f"Expected `dropout` from 0 to below 1, received {dropout}.")
         if seed is not None:
             check_seed(seed, "seed")
+        if recurrent_dropout and set(cell.state_size) != {cell.output_size}:
+            raise ValueError(
+                "Expected a cell whose states have the channels of its output with "
+                f"`recurrent_dropout`, received {type(cell).__name__} with {cell.state_size}."
+            )
         self.cell = cell
         self.timesteps = count(timesteps, "timesteps")
         self.return_sequences = return_sequences

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import functools
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from tfbio.errors import InputError
 from tfbio.layers.unroll import Unroll
-from tfbio.models.time_steps import unrolled_layers, with_timesteps
+from tfbio.models.time_steps import input_of, unrolled_layers, with_timesteps
 
 
 def layer_outputs(model: keras.Model) -> dict[str, Any]:
@@ -95,6 +97,11 @@ def chosen_outputs(model: keras.Model, layers: str | Sequence[str]) -> dict[str,
         for layer in unrolled_layers(model)
         for name in layer.cell.state_names
     }
+
+    @functools.cache
+    def states_of(layer: Unroll) -> dict[str, list[Any]]:
+        return _States(layer)(input_of(layer, model))
+
     chosen: dict[str, Any] = {}
     for pattern in [layers] if isinstance(layers, str) else layers:
         # A layer's plain name stands for all of its calls.
@@ -106,7 +113,7 @@ def chosen_outputs(model: keras.Model, layers: str | Sequence[str]) -> dict[str,
         if "." in pattern:
             for key, layer in with_states.items():
                 if fnmatch.fnmatchcase(key, pattern):
-                    maps = _States(layer)(_input_of(layer, model))[key.rpartition(".")[2]]
+                    maps = states_of(layer)[key.rpartition(".")[2]]
                     matched.update((f"{key}:{t}", each) for t, each in enumerate(maps))
         if not matched:
             names = [*available, *with_states]
@@ -121,13 +128,6 @@ def chosen_outputs(model: keras.Model, layers: str | Sequence[str]) -> dict[str,
     return chosen
 
 
-def _input_of(layer: keras.layers.Layer, model: keras.Model) -> Any:
-    """What a layer that is called once in a model, and in others too, gets in this one."""
-    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
-    (node,) = (node for node in layer._inbound_nodes if id(node) in nodes)
-    return node.input_tensors[0]
-
-
 class _States(keras.layers.Layer):
     """The states of a cell after every time step, beside what the model computes."""
 
@@ -137,6 +137,25 @@ class _States(keras.layers.Layer):
 
     def call(self, inputs):
         return self.unrolled.states(inputs)
+
+
+# Layers keep what they are called on: the same model over time is made once.
+_OVER_TIME: weakref.WeakKeyDictionary[keras.Model, dict[int | None, keras.Model]]
+_OVER_TIME = weakref.WeakKeyDictionary()
+
+
+def _over_time(model: keras.Model, timesteps: int | None) -> keras.Model:
+    """The model with every time step, of its last layers too if they take that."""
+    known = _OVER_TIME.setdefault(model, {})
+    if timesteps not in known:
+        try:
+            known[timesteps] = with_timesteps(model, timesteps, return_sequences=True)
+        except InputError:
+            # Of the last layers there is the last time step alone.
+            if timesteps is None:
+                return model
+            known[timesteps] = with_timesteps(model, timesteps)
+    return known[timesteps]
 
 
 def features(
@@ -154,7 +173,8 @@ def features(
         layers: glob patterns over the layer names, such as `"ReLU_Layer_3_*"`; a layer that is
             called at every time step, or runs over all of them, has one entry a time step,
             `"RCL_3_ConvSum:0"` and so on. A state of a cell stands behind the name of its layer:
-            `"cell_blocks_1.c"`, `"*.h"`.
+            `"cell_blocks_1.c"`, `"*.h"`; it is computed beside the layer, from other noise if a
+            cell begins in noise.
         batch_size: images per forward pass.
         timesteps: number of time steps, None for the model's own; see `with_timesteps`.
 
@@ -174,8 +194,7 @@ def features(
         {'ReLU_Layer_1_Time_0': (1, 16, 16, 16), 'ReLU_Layer_1_Time_1': (1, 16, 16, 16)}
     """
     if timesteps is not None or unrolled_layers(model):
-        # Every time step, of the last layers too.
-        model = with_timesteps(model, timesteps, return_sequences=True)
+        model = _over_time(model, timesteps)
     chosen = chosen_outputs(model, layers)
     if len(images) == 0:
         raise InputError("Expected at least one image, received none.")

@@ -111,10 +111,8 @@ def gammanet(
         input_shape, include_preprocessing, tower_type, timesteps, return_sequences, width
     )
     # One channel: the order is the original's, row by row.
-    steps = (timesteps,) if return_sequences else ()
-    outputs = keras.layers.Reshape((*steps, input_shape[0] * input_shape[1]), name="pixels")(
-        outputs
-    )
+    flat = keras.layers.Reshape((input_shape[0] * input_shape[1],), name="pixels")
+    outputs = OverTime(flat, name="pixels")(outputs)
     logits = readout(outputs, classes, "cls")
     model = keras.Model(image, predictions(logits, classifier_activation), name=name)
     # === Weights ===

@@ -18,7 +18,6 @@ from tfbio.models.construction import (
     normalized_pixels,
     predictions,
     readout_dtype,
-    scaled,
     torch_uniform,
     torch_uniform_bias,
     unit_pixels,
@@ -117,20 +116,20 @@ def hgru(
         >>> model.output_shape
         (None, 2)
     """
+    _check_counts(timesteps=timesteps, filters=filters, strides=strides)
     weights, classes = weights_and_classes(weights, classes, _PATHFINDER_CLASSES)
     check_input_shape(input_shape, _SMALLEST_INPUT)
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
     pixels = unit_pixels(image) if include_preprocessing else image
     try:
-        (count,) = scaled((filters,), 1.0)
         drive = keras.layers.Conv2D(
-            count, 7, strides, padding="same", data_format="channels_last",
+            filters, 7, strides, padding="same", data_format="channels_last",
             kernel_initializer=ContourFilters(), name="contours",
         )(pixels)  # fmt: skip
         drive = keras.ops.square(drive)
         cell = HGRUCell(
-            count, kernel_size, activation=activation, shared_kernel=shared_kernel,
+            filters, kernel_size, activation=activation, shared_kernel=shared_kernel,
             hidden_init=hidden_init, max_timesteps=timesteps, name="hgru_cell",
         )  # fmt: skip
         outputs = Unroll(cell, timesteps=timesteps, return_sequences=return_sequences, name="hgru")(
@@ -138,16 +137,15 @@ def hgru(
         )
     except ValueError as error:
         raise InputError(str(error)) from error
+    outputs = _normalized(outputs, "hgru_norm")
     for layer in (
-        _batch_normalization("hgru_norm"),
         keras.layers.Conv2D(
             classes, 1, use_bias=False, data_format="channels_last", name="readout_maps"
         ),
         keras.layers.GlobalMaxPooling2D(data_format="channels_last", name="readout_pool"),
     ):
         outputs = OverTime(layer, name=layer.name)(outputs)
-    norm = _batch_normalization("readout_norm")
-    outputs = OverTime(norm, ndim=2, name=norm.name)(outputs)
+    outputs = _normalized(outputs, "readout_norm", ndim=2)
     dense = keras.layers.Dense(classes, dtype=readout_dtype(), name="readout")
     logits = OverTime(dense, ndim=2, name=dense.name)(outputs)
     model = keras.Model(image, predictions(logits, classifier_activation), name=name)
@@ -223,9 +221,12 @@ def hconvgru(
         >>> model.output_shape
         (None, 2)
     """
+    _check_counts(timesteps=timesteps, filters=filters)
     weights, classes = weights_and_classes(weights, classes, _PATHFINDER_CLASSES)
     if upstream_exact is None:
-        upstream_exact = weights is not None and weights.is_state_dict
+        # One that `to_torch_state_dict` wrote of the right form has averages.
+        exact = weights is not None and weights.is_state_dict
+        upstream_exact = exact and "bn.running_mean" not in weights.arrays
     check_input_shape(input_shape, _SMALLEST_INPUT, channels=(1, 3))
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
@@ -249,8 +250,8 @@ def hconvgru(
         if upstream_exact
         else keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.9, name="bn")
     )
+    outputs = OverTime(norm, separately=True, name="bn")(outputs)
     for layer in (
-        norm,
         keras.layers.Conv2D(
             _PATHFINDER_CLASSES, 1, data_format="channels_last",
             activation=keras.layers.LeakyReLU(0.01), kernel_initializer=torch_uniform(),
@@ -348,6 +349,7 @@ def vgg16_hgru(
         >>> model.output_shape
         (None, 16)
     """
+    _check_counts(timesteps=timesteps)
     weights, classes = weights_and_classes(weights, classes)
     if upstream_exact is None:
         upstream_exact = weights is not None and weights.is_state_dict
@@ -390,5 +392,14 @@ def vgg16_hgru(
     return model
 
 
-def _batch_normalization(name: str) -> keras.layers.BatchNormalization:
-    return keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)
+def _check_counts(**arguments: int) -> None:
+    """Refuse what is no number of 1 or more."""
+    for name, value in arguments.items():
+        if value < 1:
+            raise InputError(f"Expected `{name}` of 1 or more, received {value}.")
+
+
+def _normalized(inputs: Any, name: str, ndim: int = 4) -> Any:
+    """Batch normalization of each time step by itself, with the same averages for inference."""
+    norm = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)
+    return OverTime(norm, ndim, separately=True, name=name)(inputs)

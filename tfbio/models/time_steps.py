@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from tfbio.errors import InputError
@@ -18,6 +20,20 @@ def unrolled_layers(model: keras.Model) -> list[Unroll]:
         ['cell_blocks_1', 'cell_blocks_2']
     """
     return [layer for layer in model.layers if isinstance(layer, Unroll)]
+
+
+def input_of(layer: keras.layers.Layer, model: keras.Model) -> Any:
+    """What a layer that is called once in a model, and in others too, gets in this one.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("rnn_tower", input_shape=(64, 64, 3), width=1 / 64)
+        >>> input_of(unrolled_layers(model)[0], model).shape
+        (None, 15, 15, 1)
+    """
+    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
+    (node,) = (node for node in layer._inbound_nodes if id(node) in nodes)
+    return node.input_tensors[0]
 
 
 def with_timesteps(
@@ -38,7 +54,8 @@ def with_timesteps(
         A functional model.
 
     Raises:
-        InputError: the model has no such layer, or the number is not 1 or more.
+        InputError: the model has no such layer, its input is a sequence, or the number is not 1
+            or more; or all time steps are wanted of layers that take the last one alone.
 
     Example:
         >>> import tfbio
@@ -57,6 +74,11 @@ def with_timesteps(
         )
     if timesteps is not None and timesteps < 1:
         raise InputError(f"Expected at least 1 time step, received timesteps={timesteps}.")
+    if timesteps is not None and len(input_of(layers[0], model).shape) == 5:
+        raise InputError(
+            f"Expected a model that makes time steps of an image, received {model.name!r}, whose "
+            "input is a sequence: its number of time steps is that of the input."
+        )
 
     def over_time(layer: keras.layers.Layer) -> keras.layers.Layer:
         if not isinstance(layer, Unroll):
@@ -76,4 +98,11 @@ def with_timesteps(
         config = {**layer.get_config(), **arguments, "cell": layer.cell}
         return type(layer)(**config)
 
-    return keras.models.clone_model(model, clone_function=over_time)
+    try:
+        return keras.models.clone_model(model, clone_function=over_time)
+    except ValueError as error:
+        # A layer of the user's own, which takes (N, ...) and no (N, T, ...).
+        raise InputError(
+            f"Expected layers behind {layers[-1].name!r} that take all of its time steps: put them "
+            f"into `tfbio.layers.OverTime`. {error}"
+        ) from error

@@ -145,11 +145,13 @@ def _convolution_block(
 ) -> Any:
     """Convolution, normalization, activation; the same at every time step, so computed once."""
     outputs = _convolution(filters, kernel_size, strides, choices, f"{name}_conv")(inputs)
-    norm = normalization_layer(choices.normalization, f"{name}_norm", keras.config.dtype_policy())
-    if isinstance(norm, keras.layers.BatchNormalization):
-        # The original moves the averages at every time step, always by the same statistics.
-        norm.momentum **= choices.timesteps
-    outputs = norm(outputs)
+    if choices.normalization is not None:
+        dtype = keras.config.dtype_policy()
+        norm = normalization_layer(choices.normalization, f"{name}_norm", dtype)
+        if isinstance(norm, keras.layers.BatchNormalization):
+            # The original moves the averages at every time step, always by the same statistics.
+            norm.momentum **= choices.timesteps
+        outputs = norm(outputs)
     return keras.layers.Activation(choices.activation, name=f"{name}_activation")(outputs)
 
 
@@ -231,9 +233,15 @@ def _tower(
         raise InputError(f"Expected `dropout` from 0 to below 1, received {dropout}.")
     weights, classes = weights_and_classes(weights, classes)
     check_input_shape(input_shape, _SMALLEST_INPUT)
+    for argument, size in (("cell_kernel", cell_kernel), ("preconv_kernel", preconv_kernel)):
+        if size < 1:
+            raise InputError(f"Expected `{argument}` of 1 or more, received {size}.")
     if upstream_exact is None:
         upstream_exact = weights is not None and weights.is_state_dict
-    if kind is _FGRU and upstream_exact:
+    if kind is _FGRU and weights is not None and weights.is_state_dict:
+        # The original's has hGRUs, one that `to_torch_state_dict` wrote has what the model had.
+        kind = _HGRU if any(".hgru." in tensor for tensor in weights.arrays) else _FGRU
+    elif kind is _FGRU and upstream_exact:
         kind = _HGRU
     choices = Choices(activation, normalization, preconv, preconv_kernel, upstream_exact, timesteps)
     filters, pooled = TOWERS[tower_type]
@@ -312,7 +320,7 @@ _DOCUMENTATION = """{headline}
     {architecture}
 
     Args:
-        input_shape: (H, W, 3), each side 32 or more, or None for any size (69 or more at run time).
+        input_shape: (H, W, 3), each side 32 or more, or None for any size from 197 pixels on.
         classes: number of classes; by default the number of readouts in the weights file, or 1000.
         weights: a file or dict of arrays, see `tfbio.load_weights`; None initialises at random. If
             the file has another number of classes than `classes`, the readout stays random.
@@ -324,7 +332,7 @@ _DOCUMENTATION = """{headline}
         tower_type: `"normal"` (five blocks), `"more"` (eight), `"wider"` (five of more filters) or
             `"deeper"` (ten).
         activation: {activation}
-        normalization: `"batch"`, `"layer"` or None{over_time}.
+        normalization: {normalization}
         dropout: fraction of channels of the last block that are silent in training{same_mask}.{own}
 
     Input shape:
@@ -362,7 +370,8 @@ _OF_RECURRENT = """
         skip_first: the first block is a convolution, the same at all time steps.
         cell_kernel: kernel size of all blocks but the first, which has 7.
         recurrent_dropout: silence the same channels of the last block's states, too.{own}
-        upstream_exact: {exact} None computes so if `weights` are a state dict of the original."""
+        upstream_exact: {exact} None computes so if `weights` are a state dict, which may
+            also be one that `tfbio.weights.to_torch_state_dict` wrote: say False then."""
 _OF_PRECONV = """
         preconv: a convolution brings a block's inputs to its number of channels.
         preconv_kernel: its kernel size."""
@@ -411,6 +420,7 @@ def _register(
     exact: str = "",
     upstream: str = "",
     activation: str = "of every block, a function or its name.",
+    normalization: str = '`"batch"`, `"layer"` or None, the same at all time steps.',
     quick_size: int = 64,
 ) -> Callable[..., keras.Model]:
     """Make the builder of a tower, and register it."""
@@ -443,7 +453,7 @@ def _register(
         headline=headline,
         architecture=architecture,
         activation=activation,
-        over_time=", the same at all time steps" if recurrent else "",
+        normalization=normalization,
         same_mask=", the same at all time steps" if recurrent else "",
         own=of_recurrent if recurrent else "",
         output_shape=(
@@ -523,7 +533,10 @@ hgru_tower = _register(
     "10.48550/arXiv.1805.08315",
     exact="the gates' biases start without the logarithm.",
     upstream="There the states start from noise, which is another one at every call.",
-    activation="of the first block, if that is a convolution; a function or its name.",
+    activation=(
+        "of the first block, if that is a convolution; a function or its name. It sets\n"
+        "            the gain of all initial convolutions."
+    ),
 )
 fgru_tower = _register(
     "fgru_tower",
@@ -535,5 +548,9 @@ fgru_tower = _register(
     exact="the cells are hGRUs, as the thesis' were.",
     upstream="There the tower named so is one of hGRUs.",
     activation="of the first block, if that is a convolution; a function or its name.",
+    normalization=(
+        'of the first block, `"batch"`, `"layer"` or None. fGRUs normalize each\n'
+        "            image by itself."
+    ),
     quick_size=112,
 )

@@ -17,6 +17,7 @@ from tfbio.layers.locally_connected_2d import LocallyConnected2D
 from tfbio.weights.errors import Shape, WeightsError
 from tfbio.weights.reading import Tensors, read_tensors
 from tfbio.weights.readout import readout_variables
+from tfbio.weights.recurrent_cells import other_equations
 from tfbio.weights.state_dict import state_dict_targets
 from tfbio.weights.targets import Target, Targets, keras_targets
 from tfbio.weights.time_steps import is_of_later_step, time_step
@@ -39,6 +40,7 @@ class WeightsReport:
         unused: tensors of time steps that the model does not take.
         idle: constants that the original keeps and does not use either.
         twins: two models whose files have the same tensors, if this is of one of them.
+        equations: what the model computes otherwise than the original that wrote the file.
     """
 
     source: str
@@ -47,6 +49,7 @@ class WeightsReport:
     unused: tuple[str, ...]
     idle: tuple[str, ...] = ()
     twins: str | None = None
+    equations: str | None = None
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} tensors loaded from {self.source}"]
@@ -62,6 +65,8 @@ class WeightsReport:
             parts.append(f"{', '.join(self.idle)} are there and not used, as in the original")
         if self.twins:
             parts.append(f"nothing in it tells whether it is of {self.twins}")
+        if self.equations:
+            parts.append(self.equations)
         return "; ".join(parts) + "."
 
 
@@ -166,8 +171,11 @@ def load_weights(
     for name in loaded:
         variables[name].assign(arrays[name])
     forget_compiled_functions(model)
-    report = WeightsReport(tensors.description, loaded, skipped, unused, idle, _twins(tensors))
-    _logger.log(logging.WARNING if skipped else logging.INFO, "%s", report)
+    equations = other_equations(model) if tensors.is_state_dict else None
+    report = WeightsReport(
+        tensors.description, loaded, skipped, unused, idle, _twins(tensors), equations
+    )
+    _logger.log(logging.WARNING if skipped or equations else logging.INFO, "%s", report)
     return report
 
 

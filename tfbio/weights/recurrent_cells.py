@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfbio.layers.conv_gru_cell import ConvGRUCell
+from tfbio.layers.conv_lstm_cell import ConvLSTMCell
 from tfbio.weights.listings import (
     Listing,
     batch_normalization,
@@ -138,3 +140,20 @@ def unused_normalization(model: keras.Model) -> dict[str, np.ndarray]:
         "bn2.weight": np.ones(outputs, np.float32),
         "bn2.bias": np.zeros(outputs, np.float32),
     }
+
+
+def other_equations(model: keras.Model) -> str | None:
+    """Says so if a model's cells compute otherwise than the original, whose weights it gets.
+
+    Example:
+        >>> import tfbio
+        >>> model = tfbio.create_model("gru_tower", input_shape=(32, 32, 3), width=1 / 64)
+        >>> other_equations(model)
+        'ConvGRUCell computes the textbook form: upstream_exact=True is the original'
+    """
+    for layer in model.layers:
+        cell = getattr(layer, "cell", None)
+        if isinstance(cell, (ConvGRUCell, ConvLSTMCell)) and not cell.upstream_exact:
+            name = type(cell).__name__
+            return f"{name} computes the textbook form: upstream_exact=True is the original"
+    return None

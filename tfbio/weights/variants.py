@@ -19,6 +19,19 @@ _DIVISIVE_NORMALIZATION = {
     "layer1.0.features.conv3.weight": "resnet50_divnorm",
     "layer1.0.features.conv1.weight": "resnet18_divnorm",
 }
+# Tensors that tell a shape-selective network, by a part of their names; the first that is there.
+_SHAPE_SELECTIVE = {
+    "hgru_units.": "vgg16_hgru",
+    "h_units.": "gammanet",
+    "unit1.w_gate_inh": "hconvgru",
+    ".fgru.": "fgru_tower",
+    ".hgru.": "hgru_tower",
+    ".vf.": "lstm_tower",
+    ".wr.": "gru_tower",
+    ".whh.": "reciprocal_tower",
+    ".x2h.": "rnn_tower",
+    "cell_blocks.": "conv_tower",
+}
 
 
 def variant_of(shapes: Mapping[str, Shape]) -> str | None:
@@ -40,6 +53,9 @@ def variant_of(shapes: Mapping[str, Shape]) -> str | None:
         return "cornet_s"
     for tensor, name in _DIVISIVE_NORMALIZATION.items():
         if tensor in shapes:
+            return name
+    for part, name in _SHAPE_SELECTIVE.items():
+        if any(part in tensor for tensor in shapes):
             return name
     if "4.0.conv1.weight" in shapes:
         return "resnet50_cortical_magnification"
