@@ -32,20 +32,31 @@ SMALL = {
         "input_shape": (49, 54, 3), "width": 1 / 16, "filters": 4, "kernel_size": 5,
     },
 }  # fmt: skip
+# What one model alone needs: the smallest map of fGRUs has three pixels.
+OF_ITS_OWN = {"fgru_tower": {"input_shape": (101, 103, 3), "width": 1 / 32}}
 
 
 def _small(name, **arguments):
     info = tfbio.model_info(name)
     over_time = {"timesteps": 2, "return_sequences": True} if info.recurrent else {}
-    small = {key: each for key, each in SMALL[info.family].items() if key in info.arguments}
+    small = {**SMALL[info.family], **OF_ITS_OWN.get(name, {})}
+    small = {key: each for key, each in small.items() if key in info.arguments}
     return tfbio.create_model(name, **{"classes": CLASSES, **small, **over_time, **arguments})
 
 
 def _input_shape(name):
-    return SMALL[tfbio.model_info(name).family]["input_shape"]
+    small = {**SMALL[tfbio.model_info(name).family], **OF_ITS_OWN.get(name, {})}
+    return small["input_shape"]
 
 
 CLASSIFIERS = [name for name in tfbio.list_models() if tfbio.model_info(name).classifier]
+
+
+# They take longest, and are made of parts whose layers go through the same.
+LARGE = ("gammanet", "vgg16_hgru", "hgru_tower", "lstm_tower", "reciprocal_tower")
+LARGE_ARE_SLOW = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in CLASSIFIERS
+]
 
 
 @pytest.fixture(params=CLASSIFIERS)
@@ -68,6 +79,7 @@ def test_gives_probabilities_for_any_batch(name, images):
     np.testing.assert_allclose(output[0], np.asarray(model(images))[0], rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", LARGE_ARE_SLOW)
 def test_saves_and_exports(name, images, tmp_path):
     model = _small(name)
     expected = np.asarray(model(images))
@@ -147,6 +159,7 @@ def _after_two_steps(name, images, labels, strategy=None):
     return end
 
 
+@pytest.mark.parametrize("name", LARGE_ARE_SLOW)
 def test_two_replicas_train_to_the_weights_that_one_trains_to(name):
     """In float64, where rounding cannot hide a difference in the mathematics, nor make one."""
     keras.config.set_floatx("float64")

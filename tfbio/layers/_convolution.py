@@ -246,6 +246,10 @@ def convolve(
     if strides != (1, 1) and dilation_rate != (1, 1):
         dense = convolve(inputs, kernel, (1, 1), padding, dilation_rate, groups)
         return dense[:, :: strides[0], :: strides[1]]
+    if strides != (1, 1) and tuple(kernel.shape[:2]) == (1, 1):
+        # TensorFlow 2.21's gradient of it writes past the end of memory for few channels and even
+        # sizes, as images have.
+        inputs, strides = inputs[:, :: strides[0], :: strides[1]], (1, 1)
     inputs_of = [inputs] if groups == 1 else ops.split(inputs, groups, axis=-1)
     kernel_of = [kernel] if groups == 1 else ops.split(kernel, groups, axis=-1)
     outputs = [

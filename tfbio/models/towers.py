@@ -183,6 +183,9 @@ def _recurrent_block(
     outputs = inputs
     if kind.suffix is not None:
         if choices.preconv:
+            if choices.preconv_kernel == 1 and strides > 1:
+                # See `tfbio.layers._convolution.convolve`: the strided one is not safe.
+                outputs, strides = outputs[:, ::strides, ::strides], 1
             preconv = _convolution(
                 filters, choices.preconv_kernel, strides, choices, f"{name}_conv"
             )
