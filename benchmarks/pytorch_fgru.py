@@ -41,7 +41,7 @@ class GALA(nn.Module):
 
 
 class FGRU(nn.Module):
-    """All time steps of a static image (N, C, H, W), stacked: (N, T, C, H, W)."""
+    """The state after all time steps of a static image (N, C, H, W)."""
 
     def __init__(self, channels: int, kernel_size: int = 3, timesteps: int = 8):
         super().__init__()
@@ -58,7 +58,10 @@ class FGRU(nn.Module):
             ("conv_g1_b", 1.0), ("conv_g2_b", 1.0), ("alpha", 0.1), ("mu", 1.0), ("omega", 0.5),
             ("kappa", 0.5),
         ):  # fmt: skip
-            self.register_parameter(name, nn.Parameter(torch.full((channels, 1, 1), value)))
+            # Right before a normalization a bias has no gradient but rounding noise.
+            trained = not name.endswith("_b")
+            parameter = nn.Parameter(torch.full((channels, 1, 1), value), requires_grad=trained)
+            self.register_parameter(name, parameter)
         self.attention = GALA(channels)
         for name in ("bn_g1", "bn_c1", "bn_g2", "bn_c2"):
             norm = nn.InstanceNorm2d(channels, affine=True)
@@ -79,8 +82,7 @@ class FGRU(nn.Module):
         return (1 - mix) * state + mix * second
 
     def forward(self, drive):
-        state, outputs = drive, []
+        state = drive
         for _ in range(self.timesteps):
             state = self.step(drive, state)
-            outputs.append(state)
-        return torch.stack(outputs, dim=1)
+        return state

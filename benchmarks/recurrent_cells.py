@@ -2,7 +2,8 @@
 
     python benchmarks/recurrent_cells.py --cases "HGRUCell*" --output figures.json
 
-A static image at all time steps; the last one is the output. The first state is silence.
+A static image at all time steps; the last one is the output. An hGRU's first state is silence, an
+fGRU's is the image.
 """
 
 from __future__ import annotations
@@ -53,8 +54,25 @@ def _hgru(name: str, shape: tuple[int, ...], kernel_size: int, targets: Targets)
     )
 
 
+def _fgru(name: str, shape: tuple[int, ...], targets: Targets) -> Case:
+    ours = {
+        "cell": "FGRUCell", "filters": shape[-1], "kernel_size": 3, "timesteps": 8,
+        "input_shape": shape,
+    }  # fmt: skip
+    theirs = {"channels": shape[-1], "kernel_size": 3, "timesteps": 8}
+    return Case(
+        name,
+        shape,
+        "normal",
+        Builder("recurrent_cells.unrolled", ours),
+        Builder("pytorch_fgru.FGRU", theirs),
+        targets,
+    )
+
+
 CASES = (
     _hgru("HGRUCell 25 x 15 x 15", (8, 64, 64, 25), 15, Targets(1.3, 3.0)),
+    _fgru("FGRUCell 24 x 3 x 3", (8, 64, 64, 24), Targets(1.3, 1.2)),
     _hgru("HGRUCell 25 x 15 x 15 of 32 px", (32, 32, 32, 25), 15, Targets()),
     _hgru("HGRUCell 25 x 9 x 9 of 32 px", (32, 32, 32, 25), 9, Targets()),
 )
