@@ -74,7 +74,7 @@ def test_the_digits_are_learnt_exported_and_read_from_their_png_bytes(tmp_path):
 
 def test_the_python_examples_print_what_they_say(tmp_path):
     blocks = [block for _, block in _section("In Python")]
-    assert len(blocks) == 8
+    assert len(blocks) == 12
     for example, printed in zip(blocks[::2], blocks[1::2], strict=True):
         assert _run(["-c", example], tmp_path).strip() == printed.strip()
 

@@ -30,9 +30,11 @@ def main(runs: Path) -> None:
         for run in sorted(runs.glob(f"*-pathfinder-length_{length}")):
             _draw(run, length, axis)
         axis.axhline(50, color="grey", linestyle=":")
-        axis.set(title=f"{length} dashes", xlabel="Minutes of training", ylim=(45, 100))
+        axis.set(
+            title=f"{length} dashes", xlabel="Minutes of training", ylim=(45, 102), xlim=(0, None)
+        )
     axes[0].set_ylabel("Right of 1,000 validation images, %")
-    axes[-1].legend(loc="upper left")
+    axes[0].legend(loc="center right")
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=110)
     Image.open(drawn).convert("RGB").save(PATH, optimize=True)

@@ -38,7 +38,7 @@ def forward_and_backward(
 
         values = [variable.value for variable in layer.trainable_variables]
         non_trainable = [variable.value for variable in layer.non_trainable_variables]
-        (_, output), (image, of_values) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(
+        (_, output), (image, of_values) = jax.value_and_grad(loss, (0, 1), has_aux=True)(
             keras.ops.convert_to_tensor(inputs), values
         )
         gradients = [image, *(of_values[i] for i in order)]

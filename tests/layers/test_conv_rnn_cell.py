@@ -124,7 +124,7 @@ def test_a_map_smaller_than_the_window_is_refused():
 
 def test_a_cell_without_a_step_is_none():
     with pytest.raises(NotImplementedError):
-        ConvCell(4, 3).step(None, [])
+        ConvCell(4, 3).step(None, [], None)
 
 
 # === How kernels are drawn ===
