@@ -67,6 +67,8 @@ def _fgru(name: str, shape: tuple[int, ...], targets: Targets) -> Case:
         Builder("recurrent_cells.unrolled", ours),
         Builder("pytorch_fgru.FGRU", theirs),
         targets,
+        # Gradients of the attention to places are sums that mostly cancel, here over 4,096 places.
+        gradient_tolerance=1e-3,
     )
 
 
