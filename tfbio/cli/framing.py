@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from absl import flags
 
 from tfbio.errors import InputError
+from tfbio.framing import Framing
 from tfbio.models.registry import ModelInfo
-
-
-@dataclass(frozen=True)
-class Framing:
-    """See `tfbio.datasets.images.resize_and_crop`.
-
-    Attributes:
-        crop_ratio: of the centre crop.
-        resize_through: size to crop to, before the last scaling; None for the input's own.
-    """
-
-    crop_ratio: float
-    resize_through: tuple[int, int] | None
 
 
 def define_framing_flags(values: flags.FlagValues) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from absl import flags
 
-from tfbio.datasets.conditions import CONDITIONS, TRAINING_LEVELS, ViewingCondition
+from tfbio.datasets.conditions import TRAINING_LEVELS, ViewingCondition
+from tfbio.datasets.names import CONDITIONS, STIMULI
 from tfbio.datasets.presentation import Presentation
-from tfbio.datasets.stimuli import STIMULI
 from tfbio.errors import InputError
 
 _NONE = "none"
@@ -60,7 +61,7 @@ def chosen_presentation(
             level = None if level is None else float(level)
         except ValueError as error:
             raise InputError(f"Expected a number in the flags of the run: {error}.") from error
-    stimulus = values.stimulus or settings.get("stimulus", _NONE)
+    stimulus: Any = values.stimulus or settings.get("stimulus", _NONE)
     return Presentation(
         None if stimulus == _NONE else stimulus,
         None if condition is None else ViewingCondition(condition, level),

@@ -8,11 +8,11 @@ import tensorflow as tf
 from absl import flags
 
 from tfbio.cli.command import given
-from tfbio.cli.framing import Framing
 from tfbio.datasets.pipeline import evaluation_batches
 from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.source import FileSplit, Split
 from tfbio.errors import InputError
+from tfbio.framing import Framing
 from tfbio.training.activity_recorder import ActivityRecorder, recorded_outputs
 from tfbio.training.run_directory import RunDirectory
 
@@ -69,10 +69,7 @@ def activity_recorders(
     if not layers:
         return []
     count = values.record_images or _IMAGES
-    batches = evaluation_batches(
-        _Some(validation, count), count, image_size, framing.crop_ratio, framing.resize_through,
-        presentation,
-    )  # fmt: skip
+    batches = evaluation_batches(_Some(validation, count), count, image_size, framing, presentation)
     images = np.concatenate([images for images, _ in batches.as_numpy_iterator()])
     return [ActivityRecorder(model, images, run.path, layers, values.record_steps)]
 

@@ -15,13 +15,12 @@ from tqdm import tqdm
 from tfbio.cli.command import given
 from tfbio.datasets.corrupted import CorruptedSet, corrupted_sets
 from tfbio.datasets.presentation import Presentation
+from tfbio.datasets.registry import dataset_info
 from tfbio.datasets.source import DataSource, Split
 from tfbio.errors import InputError
 from tfbio.evaluation.corruption_report import format_robustness, write_robustness
 from tfbio.evaluation.corruption_robustness import CorruptionRobustness, alexnet_errors
 
-# CE is defined by AlexNet's errors on these.
-_IMAGENET = ("imagenet2012_corrupted", "imagenet2012_c", "imagenet_kaggle_c")
 Batches = Callable[[Split, Presentation], tf.data.Dataset]
 
 
@@ -125,7 +124,7 @@ def report_robustness(table: Any, dataset: str, folder: Path, facts: dict[str, A
         folder: where to.
         facts: what was evaluated on what.
     """
-    reference = alexnet_errors() if dataset.partition("/")[0] in _IMAGENET else None
+    reference = alexnet_errors() if dataset_info(dataset).alexnet_errors else None
     print(format_robustness(table, reference))
     counts = table.images[table.images > 0]
     if table.unreadable.sum():

@@ -14,7 +14,7 @@ import numpy as np
 from absl import flags
 
 from tfbio.cli.command import run_command
-from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
+from tfbio.cli.framing import chosen_framing, define_framing_flags
 from tfbio.cli.models import define_model_flags, model_arguments
 from tfbio.cli.noise import apply_noise, define_noise_flags
 from tfbio.cli.optimization import (
@@ -28,13 +28,15 @@ from tfbio.cli.recording import activity_recorders, define_recording_flags, reco
 from tfbio.cli.seeds import define_seed_flags, train_seeds
 from tfbio.cli.tracking import check_tracking, define_tracking_flags, tracked
 from tfbio.datasets.cache import cached
-from tfbio.datasets.catalog import EMBEDDED, SMALLEST_SIZE, canonical_name, load_dataset
+from tfbio.datasets.catalog import load_dataset
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.presentation import Presentation
+from tfbio.datasets.registry import dataset_info
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
 from tfbio.evaluation.report import format_table
+from tfbio.framing import Framing
 from tfbio.models.registry import ModelInfo, create_model, model_info
 from tfbio.training.best_epoch import epochs_since_best, merit
 from tfbio.training.class_weights import balanced_class_weights
@@ -161,7 +163,7 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
         print(f"{finished.path} is finished.")
         return finished
     if values.cache != "none":
-        used = {"train", "validation", source.held_out.name}
+        used = {"train", "validation", source.evaluation_split.name}
         source = replace(
             source, splits={name: cached(source.split(name), values.cache) for name in used}
         )
@@ -170,7 +172,7 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
     presentation = chosen_presentation(values)
     batches = TrainingBatches(
         source.split("train"), values.batch_size, image_size, values.seed,
-        _augmentation(values, source), framing.crop_ratio, framing.resize_through, presentation,
+        _augmentation(values, source), framing, presentation,
         _class_weights(values, source),
     )  # fmt: skip
     with strategy_scope(strategy):
@@ -213,7 +215,7 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
             f"--early_stopping={values.early_stopping}."
         )
     best = keras.saving.load_model(run.model, compile=False)
-    split = source.held_out.name
+    split = source.evaluation_split.name
     table = held_out(split=split, model=best).table()
     print(f"\nBest model on {source.name}, {split} split, {table.images:,} images:")
     print(format_table(table))
@@ -227,11 +229,11 @@ def _choose_size(values: flags.FlagValues, info: ModelInfo) -> None:
 
     The flags hold it from here on, and so does the run's flag file.
     """
-    dataset, _, _ = canonical_name(values.dataset).partition("/")
-    if dataset not in EMBEDDED:
+    dataset = dataset_info(values.dataset)
+    if dataset.kind != "embedded":
         return
     sizes = dict(info.published(info.quick_start) if values.full_size else info.quick_start)
-    smallest = SMALLEST_SIZE.get(dataset, 0)
+    smallest = dataset.smallest_size
     if sizes.get("input_shape", (smallest,))[0] < smallest:
         sizes["input_shape"] = (smallest, smallest, 3)
     chosen = []
@@ -245,7 +247,7 @@ def _choose_size(values: flags.FlagValues, info: ModelInfo) -> None:
               f"{info.name} as published.")  # fmt: skip
 
 
-def _augmentation(values: flags.FlagValues, source: DataSource) -> tuple[str, ...]:
+def _augmentation(values: flags.FlagValues, source: DataSource) -> tuple[Any, ...]:
     if values.augment is None:
         return source.augment
     return () if values.augment == ["none"] else tuple(values.augment)
@@ -274,9 +276,8 @@ class _HeldOut:
     ):
         self._split = source.split(split)
         self._batches = evaluation_batches(
-            self._split, batch_size, image_size, framing.crop_ratio, framing.resize_through,
-            presentation,
-        )  # fmt: skip
+            self._split, batch_size, image_size, framing, presentation
+        )
         self._measure = AccuracyOverTime(model)
 
     def table(self) -> AccuracyTable:

@@ -10,11 +10,12 @@ import keras
 from absl import flags
 
 from tfbio.cli.command import given
-from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
+from tfbio.cli.framing import chosen_framing, define_framing_flags
 from tfbio.cli.models import MODEL_FLAGS, model_arguments
 from tfbio.cli.noise import apply_noise, define_noise_flags
-from tfbio.datasets.catalog import canonical_name
+from tfbio.datasets.registry import canonical_name
 from tfbio.errors import InputError
+from tfbio.framing import Framing
 from tfbio.models.registry import ModelInfo, create_model, model_info
 from tfbio.models.time_steps import unrolled_layers, with_timesteps
 from tfbio.training.run_directory import RunDirectory, newest_run
