@@ -30,10 +30,11 @@ from tfbio.cli.robustness import (
     report_robustness,
 )
 from tfbio.cli.trained import TrainedModel, define_trained_flags, find_trained
-from tfbio.datasets.catalog import FOLDERS, canonical_name, corrupted_base, load_dataset
+from tfbio.datasets.catalog import load_dataset
 from tfbio.datasets.corrupted import is_corrupted
 from tfbio.datasets.pipeline import evaluation_batches
 from tfbio.datasets.presentation import Presentation
+from tfbio.datasets.registry import canonical_name, corrupted_base, dataset_info
 from tfbio.datasets.source import DataSource, Split
 from tfbio.errors import InputError
 from tfbio.evaluation.accuracy_over_time import AccuracyOverTime
@@ -79,13 +80,11 @@ def _main(values: flags.FlagValues) -> None:
     framing = trained.framing
 
     def batches(split: Split, shown: Presentation) -> tf.data.Dataset:
-        return evaluation_batches(
-            split, values.batch_size, image_size, framing.crop_ratio, framing.resize_through, shown
-        )
+        return evaluation_batches(split, values.batch_size, image_size, framing, shown)
 
     def split_of(source: DataSource) -> Split:
         _check_classes(trained, source)
-        return source.split(values.split) if values.split else source.held_out
+        return source.split(values.split) if values.split else source.evaluation_split
 
     sets = []
     if is_corrupted(dataset):
@@ -95,7 +94,8 @@ def _main(values: flags.FlagValues) -> None:
         refuse_robustness_flags(values)
         source = load_dataset(dataset, data_dir, values.max_bad_images)
     name = dataset.replace("/", "-")
-    other_folder = images in FOLDERS and not _same_folder(data_dir, trained.data_dir)
+    folder_kind = dataset_info(images).kind == "folder"
+    other_folder = folder_kind and not _same_folder(data_dir, trained.data_dir)
     label = name.replace(images, Path(data_dir).resolve().name) if other_folder else name
     for note in () if sets else source.notes:
         print(note)
