@@ -15,7 +15,9 @@ from typing import Any
 import keras
 
 from tfbio._configuration import build, options_of
-from tfbio.datasets.catalog import EMBEDDED, SMALLEST_SIZE, canonical_name, load_dataset
+from tfbio.datasets.catalog import load_dataset
+from tfbio.datasets.own_data import as_data_source
+from tfbio.datasets.registry import dataset_info
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.models.registry import model_info
@@ -125,7 +127,7 @@ def configuration_of(
     if isinstance(data, (str, DataConfig)):
         values["data" if isinstance(data, DataConfig) else "dataset"] = data
     else:
-        own_data = _own_data(data, class_names)
+        own_data = as_data_source(data, class_names=class_names)
         values["dataset"] = own_data.name
         values["data_fingerprint"] = _fingerprint_of_data(own_data)
     return training_config(values), own_model, own_data
@@ -211,12 +213,12 @@ def settled(config: TrainingConfig) -> TrainingConfig:
 
 
 def _sized(model: ModelConfig, data: DataConfig) -> ModelConfig:
-    dataset, _, _ = canonical_name(data.name).partition("/")
-    if dataset not in EMBEDDED:
+    dataset = dataset_info(data.name)
+    if dataset.kind != "embedded":
         return model
     info = model_info(model.name)
     sizes = dict(info.published(info.quick_start) if model.full_size else info.quick_start)
-    smallest = SMALLEST_SIZE.get(dataset, 0)
+    smallest = dataset.smallest_size
     if sizes.get("input_shape", (smallest,))[0] < smallest:
         sizes["input_shape"] = (smallest, smallest, 3)
     shape = sizes.pop("input_shape", None)
@@ -340,8 +342,3 @@ def _fingerprint_of_data(source: DataSource) -> str:
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
-
-def _own_data(data: Any, class_names: Sequence[str] | None) -> DataSource:
-    from tfbio.datasets import as_data_source
-
-    return as_data_source(data, class_names=class_names)

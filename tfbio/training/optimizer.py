@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 _WITH_MOMENTUM = ("sgd", "rmsprop")
 
 
@@ -69,8 +70,8 @@ class OptimizerConfig:
     accumulate_steps: int = option(1, minimum=1)
 
     def __post_init__(self) -> None:
-        if self.name not in get_args(OptimizerName):
-            raise UnknownNameError("optimizer", self.name, get_args(OptimizerName))
+        if self.name not in OPTIMIZERS:
+            raise UnknownNameError("optimizer", self.name, OPTIMIZERS)
         check_learning_rate(self.learning_rate)
         if not isinstance(self.schedule, Schedule):
             raise InputError(

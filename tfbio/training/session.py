@@ -169,7 +169,7 @@ def _trained_run(
     if not _came_to_its_end(config, history):
         return run
     best = keras.saving.load_model(run.model, compile=False)
-    split = source.held_out.name
+    split = source.evaluation_split.name
     table = _Measurement(config, source, split, size, best).table()
     _logger.info("\nBest model on %s, %s split, %s images:", source.name, split, f"{table.images:,}")
     _logger.info("%s", format_table(table))
@@ -214,7 +214,7 @@ def _seed_and_precision(config: TrainingConfig) -> Iterator[None]:
 def _with_cache(source: DataSource, config: TrainingConfig) -> DataSource:
     if config.data.cache == "none":
         return source
-    used = {"train", "validation", source.held_out.name}
+    used = {"train", "validation", source.evaluation_split.name}
     splits = {name: cached(source.split(name), config.data.cache) for name in used}
     return replace(source, splits=splits)
 
