@@ -56,7 +56,9 @@ def chosen_framing(
         InputError: a setting of the run is not a number.
     """
     settings = settings or {}
-    crop_ratio, through = (info.crop_ratio, info.resize_through) if info else (1.0, None)
+    crop_ratio, through = (
+        (info.framing.crop_ratio, info.framing.resize_through) if info else (1.0, None)
+    )
     try:
         if "crop_ratio" in settings:
             crop_ratio = float(settings["crop_ratio"])

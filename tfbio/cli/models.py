@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from absl import flags
 
@@ -11,13 +11,13 @@ from tfbio.errors import InputError
 from tfbio.layers.conv_cell import NORMALIZATIONS
 from tfbio.layers.gabor_parameters import DISTRIBUTIONS
 from tfbio.layers.neuronal_noise import NOISE_MODES
-from tfbio.models.divisive_normalization import (
+from tfbio.models.divisive_normalization_config import (
     DIVISIVE_NORMALIZATIONS,
     VARIANTS,
     WEIGHT_INITIALIZATIONS,
 )
 from tfbio.models.registry import model_info
-from tfbio.models.towers import TOWERS
+from tfbio.models.towers import TowerType
 from tfbio.models.vgg import VGG
 
 # What a tower's blocks may be activated by, and an hgru.
@@ -67,7 +67,10 @@ _CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
     "noise_mode": ((*NOISE_MODES, _NONE), "Noise of a VOneNet. Default: as published."),
     "divnorm": ((*DIVISIVE_NORMALIZATIONS, _NONE), "Divisive normalization. Default: pooled."),
     "weight_init": (WEIGHT_INITIALIZATIONS, "Initial weights. Default: kaiming."),
-    "tower_type": (tuple(dict.fromkeys((*TOWERS, *VGG))), "Blocks of a tower or of gammanet."),
+    "tower_type": (
+        tuple(dict.fromkeys((*get_args(TowerType), *VGG))),
+        "Blocks of a tower or of gammanet.",
+    ),
     "normalization": ((*NORMALIZATIONS, _NONE), "Normalization of a tower. Default: batch."),
     "activation": (ACTIVATIONS, "Activation of a tower or an hgru."),
     "hidden_init": (("zeros", "noise"), "First state of an hgru. Default: zeros."),
