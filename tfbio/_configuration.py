@@ -178,9 +178,7 @@ def _build(configuration: type, values: dict[str, Any]) -> Any:
     return configuration(**arguments)
 
 
-def _variant(
-    kind: str, variants: Mapping[str, type], name: str, values: dict[str, Any]
-) -> Any:
+def _variant(kind: str, variants: Mapping[str, type], name: str, values: dict[str, Any]) -> Any:
     """The variant of this name; options of the others are refused."""
     if name not in variants:
         raise UnknownNameError(kind, name, variants)

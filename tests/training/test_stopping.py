@@ -9,7 +9,14 @@ from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
-from tfbio.training import PlateauDecay, choose_strategy, epochs_since_best, fit, open_run, strategy_scope
+from tfbio.training import (
+    PlateauDecay,
+    choose_strategy,
+    epochs_since_best,
+    fit,
+    open_run,
+    strategy_scope,
+)
 
 STEPS = 2
 # Epochs 1 and 2 are no better than epoch 0: the rate falls before epoch 3, and again before 6.

@@ -334,8 +334,7 @@ class TrainingConfig:
             )
         if self.early_stopping is None and self.early_stopping_metric is not None:
             raise InputError(
-                "Expected --early_stopping with --early_stopping_metric, received the latter "
-                "alone."
+                "Expected --early_stopping with --early_stopping_metric, received the latter alone."
             )
 
     @property
