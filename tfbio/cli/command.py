@@ -119,8 +119,8 @@ class Command:
         print(described_flags(shown))
         if self.has_models:
             print(
-                "\n--model=NAME --help also shows the arguments of that model; `tfbio models` lists "
-                "the models."
+                "\n--model=NAME --help also shows the arguments of that model; `tfbio models` "
+                "lists the models."
             )
 
 
@@ -130,16 +130,23 @@ def import_modules(names: Iterable[str]) -> None:
     Raises:
         InputError: there is no such module.
     """
+    # As with `python -m`, modules of the current folder are found.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     for name in names:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name is not None and not name.startswith(error.name):
-                raise
-            raise InputError(
-                f"Expected a module with --import, found no {name!r}: it has to lie in this folder "
-                "or be installed."
-            ) from error
+        _import(name)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not name.startswith(error.name):
+            raise
+        raise InputError(
+            f"Expected a module with --import, found no {name!r}: it has to lie in this folder or "
+            "be installed."
+        ) from error
 
 
 def named(argv: Sequence[str], flag: str) -> str | None:

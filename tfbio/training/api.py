@@ -47,8 +47,8 @@ def train(
             `"train"`, `"validation"` and `"test"`.
         class_names: of data of your own; by default numbers.
         callbacks: of Keras, called as in `keras.Model.fit`.
-        **options: fields of `TrainingConfig` and of its parts, named as the flags of `train.py`
-            are (`epochs`, `batch_size`, `learning_rate`, `schedule`, `crop_ratio`, ...), whole parts
+        **options: fields of `TrainingConfig` and of its parts, under the names of the flags of
+            `train.py` (`epochs`, `learning_rate`, `schedule`, `crop_ratio`, ...), whole parts
             (`optimizer=OptimizerConfig(...)`), and arguments of the model (`width`, `timesteps`).
 
     Returns:
