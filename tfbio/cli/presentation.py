@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from tfbio.datasets.conditions import CONDITIONS, TRAINING_LEVELS, ViewingCondition
+from tfbio.datasets.conditions import CONDITIONS, ViewingCondition
 from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.stimuli import STIMULI
 from tfbio.errors import InputError
@@ -65,41 +65,3 @@ def chosen_presentation(
         None if stimulus == _NONE else stimulus,
         None if condition is None else ViewingCondition(condition, level),
     )
-
-
-def presentation_facts(presentation: Presentation) -> dict[str, object]:
-    """What a results file says of it."""
-    condition = presentation.condition
-    return {
-        "stimulus": presentation.stimulus,
-        "condition": condition.name if condition else None,
-        "condition_level": condition.level if condition else None,
-    }
-
-
-def described_presentation(presentation: Presentation) -> str:
-    """The end of a sentence about images; empty if they are as they are stored.
-
-    Example:
-        >>> described_presentation(Presentation("silhouette", ViewingCondition("blur", 2.0)))
-        ', stimulus silhouette, condition blur at 2'
-        >>> described_presentation(Presentation(condition=ViewingCondition("noise")))
-        ', condition noise at the levels of training'
-    """
-    stimulus = f", stimulus {presentation.stimulus}" if presentation.stimulus else ""
-    condition = presentation.condition
-    if condition is None:
-        return stimulus
-    level = "" if condition.level is None else f" at {condition.level:g}"
-    if condition.level is None and condition.name in TRAINING_LEVELS:
-        level = " at the levels of training"
-    return f"{stimulus}, condition {condition.name}{level}"
-
-
-def presentation_label(presentation: Presentation) -> str:
-    """A part of a folder's name, since another presentation is another result; empty for none."""
-    label = f"-{presentation.stimulus}" if presentation.stimulus else ""
-    if presentation.condition:
-        level = presentation.condition.level
-        label += f"-{presentation.condition.name}{'' if level is None else f'_{level:g}'}"
-    return label

@@ -33,8 +33,7 @@ from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
-from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
-from tfbio.evaluation.report import format_table
+from tfbio.evaluation.accuracy import AccuracyOverTime, AccuracyTable
 from tfbio.models.registry import ModelInfo, create_model, model_info
 from tfbio.training.best_epoch import epochs_since_best, merit
 from tfbio.training.class_weights import balanced_class_weights
@@ -216,7 +215,7 @@ def _train(values: flags.FlagValues, one_of_many: str = "") -> RunDirectory:
     split = source.held_out.name
     table = held_out(split=split, model=best).table()
     print(f"\nBest model on {source.name}, {split} split, {table.images:,} images:")
-    print(format_table(table))
+    print(table)
     run.write_summary(_summary(values, model, history, table, split, seconds))
     print(f"\n{run.path}: model.keras, learning_curve.png, summary.json ({seconds:.0f} s)")
     return run

@@ -121,8 +121,9 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
 
 def _shape_flags(values: flags.FlagValues, model: keras.Model) -> str:
     """The flags given that shape a model in a way that cannot be changed, for a sentence."""
-    changeable = ("timesteps",) if unrolled_layers(model) else ()
-    names = [name for name in given(values, MODEL_FLAGS) if name not in changeable]
+    if values.timesteps is not None and not unrolled_layers(model):
+        with_timesteps(model, values.timesteps)  # says which models have another number
+    names = [name for name in given(values, MODEL_FLAGS) if name != "timesteps"]
     return ", ".join(f"--{name}" for name in names)
 
 
