@@ -18,6 +18,7 @@ import tfbio
 from tfbio.datasets.images import decode_image, resize_and_crop
 from tfbio.errors import InputError
 from tfbio.export import export_saved_model, load_labels
+from tfbio.framing import Framing
 
 HERE = Path(__file__).parent
 SIZE = (32, 32)
@@ -112,7 +113,10 @@ def exported(tmp_path_factory):
     for count in (1, 3, len(files)):
         inputs[f"serving_bytes/{count}"] = files[-count:]
         prepared[f"serving_bytes/{count}"] = np.stack(
-            [resize_and_crop(decode_image(file), SIZE, CROP_RATIO) for file in files[-count:]]
+            [
+                resize_and_crop(decode_image(file), SIZE, Framing(CROP_RATIO))
+                for file in files[-count:]
+            ]
         )
 
     model = small_model()

@@ -12,7 +12,7 @@ import tfbio
 from tfbio.errors import InputError
 from tfbio.layers import FGRUCell, HGRUCell
 from tfbio.models import logits_model, unrolled_layers
-from tfbio.models.towers import TOWERS
+from tfbio.models._tower_network import TOWERS
 from tfbio.training.losses import TimeAveragedCrossentropy
 from tfbio.weights import WeightsError, to_torch_state_dict
 

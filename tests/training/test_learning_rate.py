@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from training.small_runs import make_learning_rate, make_optimizer
 
 from tfbio.errors import InputError
-from tfbio.training import make_learning_rate, make_optimizer
 
 
 def test_the_rate_falls_at_the_first_step_of_each_milestone():

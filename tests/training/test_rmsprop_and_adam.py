@@ -5,10 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from training.small_runs import make_optimizer
 import tensorflow as tf
 
 from tfbio.errors import InputError
-from tfbio.training import Adam, RMSprop, make_optimizer
+from tfbio.training import Adam, RMSprop
 
 L2 = 0.03
 RATES = [0.5] * 5 + [0.125] * 5 + [0.03125] * 5

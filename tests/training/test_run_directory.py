@@ -33,7 +33,7 @@ def test_a_finished_run_is_found_behind_those_of_other_settings(tmp_path):
 
 
 def test_history_is_read_as_it_was_written(tmp_path):
-    run, _ = open_run(tmp_path, "m-d", "")
+    run, _ = open_run(tmp_path, "m-d")
     assert run.read_history() == []
     rows = [{"epoch": 0, "loss": 0.1 + 0.2}, {"epoch": 1, "loss": 1e-12}]
     run.write_history(rows)
@@ -41,7 +41,7 @@ def test_history_is_read_as_it_was_written(tmp_path):
 
 
 def test_the_newest_checkpoints_are_kept(tmp_path):
-    run, _ = open_run(tmp_path, "m-d", "")
+    run, _ = open_run(tmp_path, "m-d")
     model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), width=1 / 32)
     for epoch, step in ((0, 5), (0, 10), (1, 0), (12, 3)):
         run.save_checkpoint(model, epoch, step)
@@ -55,8 +55,8 @@ def test_the_newest_run_is_the_one_whose_model_was_written_last(tmp_path):
     with pytest.raises(InputError, match=r"Expected a trained run in .*, found none: train one"):
         newest_run(tmp_path)
     for name in ("a", "b"):
-        open_run(tmp_path, name, "")[0].model.write_bytes(b"")
-    open_run(tmp_path, "c", "")
+        open_run(tmp_path, name)[0].model.write_bytes(b"")
+    open_run(tmp_path, "c")
     import os
 
     os.utime(tmp_path / "b" / "model.keras", (1, 1))
@@ -66,6 +66,6 @@ def test_the_newest_run_is_the_one_whose_model_was_written_last(tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"The run cannot be written to .*: pass a folder"):
-        open_run(tmp_path / "file", "m-d", "")
+        open_run(tmp_path / "file", "m-d")
     with pytest.raises(InputError, match="found a file: pass another folder of runs"):
-        open_run(tmp_path, "file", "")
+        open_run(tmp_path, "file")

@@ -5,19 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from training.small_runs import Kill, KilledError, TwoColours
+from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
-from tfbio.training import (
-    PlateauDecay,
-    choose_strategy,
-    epochs_since_best,
-    make_optimizer,
-    open_run,
-    strategy_scope,
-    train,
-)
+from tfbio.training import PlateauDecay, choose_strategy, epochs_since_best, fit, open_run, strategy_scope
 
 STEPS = 2
 # Epochs 1 and 2 are no better than epoch 0: the rate falls before epoch 3, and again before 6.
@@ -53,7 +45,7 @@ def _train(run, *, after=0, top1=None, kill=None, precision="float64", strategy=
         {"val_loss": loss, "val_top1": accuracy, "val_top5": 1.0}
         for loss, accuracy in list(zip(LOSSES, top1 or [0.5] * EPOCHS, strict=True))[after:]
     )
-    history = train(
+    history = fit(
         model, batches, EPOCHS, optimizer, run, lambda: next(figures), strategy,
         callbacks=[Kill(kill)] if kill is not None else [], **arguments,
     )  # fmt: skip
@@ -62,7 +54,7 @@ def _train(run, *, after=0, top1=None, kill=None, precision="float64", strategy=
 
 @pytest.fixture(scope="module")
 def falling(tmp_path_factory):
-    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole", "")
+    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole")
     return _train(run, plateau=PLATEAU)
 
 
@@ -80,7 +72,7 @@ def test_the_rate_falls_after_a_plateau(falling):
 def test_a_killed_run_goes_on_with_its_rate(
     falling, tmp_path, steps_before_the_kill, checkpoint_steps
 ):
-    run, _ = open_run(tmp_path, "killed", "")
+    run, _ = open_run(tmp_path, "killed")
     how = {"plateau": PLATEAU, "checkpoint_steps": checkpoint_steps}
     with pytest.raises(KilledError):
         _train(run, kill=steps_before_the_kill, **how)
@@ -91,7 +83,7 @@ def test_a_killed_run_goes_on_with_its_rate(
 
 
 def test_the_rate_falls_in_half_precision_too(tmp_path):
-    run, _ = open_run(tmp_path, "half", "")
+    run, _ = open_run(tmp_path, "half")
     with pytest.raises(KilledError):
         _train(run, kill=7, precision="mixed_float16", plateau=PLATEAU)
     _, history = _train(run, after=3, precision="mixed_float16", plateau=PLATEAU)
@@ -99,7 +91,7 @@ def test_the_rate_falls_in_half_precision_too(tmp_path):
 
 
 def test_two_replicas_have_the_rates_of_one(falling, tmp_path):
-    run, _ = open_run(tmp_path, "mirrored", "")
+    run, _ = open_run(tmp_path, "mirrored")
     weights, history = _train(run, strategy=choose_strategy("mirrored", 2), plateau=PLATEAU)
     assert [row["learning_rate"] for row in history] == RATES
     for weight, same in zip(weights, falling[0], strict=True):
@@ -111,7 +103,7 @@ TOP1 = [0.25, 0.5, 0.25, 0.5, 0.5, 0.25, 1.0]
 
 
 def test_it_stops_when_the_accuracy_stays(tmp_path):
-    run, _ = open_run(tmp_path, "early", "")
+    run, _ = open_run(tmp_path, "early")
     weights, history = _train(run, top1=TOP1, early_stopping=2)
     # Not after epochs 1 to 3, in which only one in a row is no better.
     assert [row["epoch"] for row in history] == [0, 1, 2, 3, 4, 5]
@@ -123,7 +115,7 @@ def test_it_stops_when_the_accuracy_stays(tmp_path):
     for weight, same in zip(again, weights, strict=True):
         np.testing.assert_array_equal(weight, same)
 
-    killed, _ = open_run(tmp_path, "killed", "")
+    killed, _ = open_run(tmp_path, "killed")
     with pytest.raises(KilledError):
         _train(killed, kill=9, top1=TOP1, early_stopping=2)
     resumed, history = _train(killed, after=4, top1=TOP1, early_stopping=2)
@@ -134,7 +126,7 @@ def test_it_stops_when_the_accuracy_stays(tmp_path):
 
 def test_it_stops_when_the_loss_stays(tmp_path):
     """Not when the accuracy does, which grows here; and every row is passed on."""
-    run, _ = open_run(tmp_path, "early", "")
+    run, _ = open_run(tmp_path, "early")
     rows = []
     arguments = {"early_stopping": 2, "early_stopping_metric": "loss", "record": rows.append}
     _, history = _train(run, top1=[0.1 * epoch for epoch in range(EPOCHS)], **arguments)

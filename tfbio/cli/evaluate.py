@@ -1,83 +1,77 @@
-"""`python evaluate.py`: evaluate a run, or a model with weights, with a protocol."""
+"""`python evaluate.py`, `tfbio evaluate`: evaluate a run, or a model with weights."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from absl import flags
-from tqdm import tqdm
 
-from tfbio.cli.command import given, run_command
-from tfbio.cli.models import define_model_flags
-from tfbio.cli.presentation import chosen_presentation, define_presentation_flags
-from tfbio.cli.trained import define_trained_flags, find_trained
-from tfbio.datasets.catalog import canonical_name
-from tfbio.datasets.corrupted import is_corrupted
+from tfbio._configuration import Option, option, options_of
+from tfbio.cli.command import Command, named
+from tfbio.cli.flags import given, given_arguments
+from tfbio.cli.trained import TrainedFlags, find_trained
+from tfbio.datasets.names import ConditionName, StimulusName
+from tfbio.datasets.registry import canonical_name
 from tfbio.errors import InputError
-from tfbio.evaluation.api import prepare_evaluation
-from tfbio.framing import Framing
-from tfbio.training.trained import TrainedModel
+from tfbio.evaluation.protocol import list_protocols, protocol_info
 
 
-def main(argv: list[str] | None = None) -> NoReturn:
-    """Run the command."""
-    run_command("Measure accuracy over time steps.", _define_flags, _main, argv)
+@dataclass(frozen=True)
+class EvaluateFlags(TrainedFlags):
+    """Evaluation.
+
+    Args:
+        protocol: what is measured, such as accuracy. Default: corruptions for a data set of
+            corrupted images, else accuracy.
+        dataset: data set. Default: the one the run trained on.
+        data_dir: the image folder, or where data sets are kept.
+        split: part of the data set. Default: test where there is one, else validation.
+        max_bad_images: unreadable images to count as wrong and go on.
+        condition: viewing condition of the images. Default: the run's on the data set it was
+            trained on; elsewhere the images as they are.
+        condition_level: standard deviation of --condition=noise (1 is black to white) or blur
+            (pixels). Default: drawn for each image from the published levels.
+        stimulus: diagnostic stimulus made of each image and the mask of its object. Default: as
+            with --condition.
+        batch_size: images a step.
+        output: folder of the results. Default: in the run, by data set and split.
+    """
+
+    protocol: str | None = option()
+    dataset: str | None = option()
+    data_dir: str | None = option(path=True)
+    split: str | None = option()
+    max_bad_images: int = option(0, minimum=0)
+    condition: ConditionName | None = option()
+    condition_level: float | None = option()
+    stimulus: StimulusName | None = option()
+    batch_size: int = option(32, minimum=1)
+    output: str | None = option(path=True)
 
 
-def _define_flags(values: flags.FlagValues) -> None:
-    define_model_flags(values)
-    define_trained_flags(values)
-    at = {"flag_values": values}
-    flags.DEFINE_string("dataset", None, "Data set. Default: the one the run trained on.", **at)
-    flags.DEFINE_string("data_dir", None, "The image folder, or where data sets are kept.", **at)
-    flags.DEFINE_string("split", None, "Default: test where there is one, else validation.", **at)
-    flags.DEFINE_integer(
-        "max_bad_images", 0, "Unreadable images to count as wrong and go on.", lower_bound=0, **at
-    )
-    define_presentation_flags(values)
-    flags.DEFINE_list(
-        "corruptions", None, "Of a data set of corrupted images: fog,snow. Default: all.", **at
-    )
-    flags.DEFINE_list(
-        "severities", None, "Of a data set of corrupted images: 1,5. Default: all five.", **at
-    )
-    flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1, **at)
-    flags.DEFINE_string(
-        "output", None, "Folder of the results. Default: in the run, by data set and split.", **at
-    )
+def _run(values: flags.FlagValues) -> None:
+    from tqdm import tqdm
 
+    from tfbio.evaluation.api import prepare_evaluation
 
-def _main(values: flags.FlagValues) -> None:
-    found = find_trained(values)
-    dataset = canonical_name(values.dataset) if values.dataset else found.dataset or "shapes"
-    # Other data sets may be of a kind of their own already.
-    as_trained = found.settings if dataset == found.dataset else {}
-    framing = found.framing
-    trained = TrainedModel(
-        model=found.model,
-        description=found.description,
-        class_names=found.class_names,
-        framing=Framing(framing.crop_ratio, framing.resize_through),
-        folder=found.folder,
-        info=found.info,
-        dataset=found.dataset,
-        data_dir=found.data_dir,
-    )
+    trained = find_trained(values)
+    data = values.dataset or trained.dataset or "shapes"
+    chosen = given(values, options_of(EvaluateFlags))
+    same = trained.dataset is not None and canonical_name(data) == canonical_name(trained.dataset)
+    passed = ("split", "data_dir", "max_bad_images", "batch_size", "image_size", "output")
     evaluation = prepare_evaluation(
         trained,
-        data=dataset,
-        split=values.split,
-        data_dir=values.data_dir,
-        batch_size=values.batch_size,
-        presentation=chosen_presentation(values, as_trained),
-        image_size=values.image_size,
-        timesteps=values.timesteps,
-        max_bad_images=values.max_bad_images,
-        noise=values.noise,
-        noise_seed=values.noise_seed,
-        noise_draws=values.noise_draws,
-        output=values.output,
-        **_options(values, dataset),
+        values.protocol,
+        data,
+        **{name: chosen[name] for name in passed if name in chosen},
+        presentation=_presentation(chosen, trained.presentation if same else None),
+        timesteps=given_arguments(values).get("timesteps"),
+        noise=chosen.get("noise"),
+        noise_seed=chosen.get("noise_seed"),
+        noise_draws=chosen.get("noise_draws"),
+        **_options(values, data),
     )
     print(evaluation.description)
     with tqdm(total=evaluation.images, unit="image", dynamic_ncols=True, leave=False) as bar:
@@ -86,19 +80,59 @@ def _main(values: flags.FlagValues) -> None:
     print(f"{evaluation.folder}: {', '.join(table.write(evaluation.folder))}")
 
 
-def _options(values: flags.FlagValues, dataset: str) -> dict[str, Any]:
-    options = given(values, ("corruptions", "severities"))
-    for name in options:
-        if not is_corrupted(dataset):
+def _presentation(chosen: dict[str, Any], of_training: Any) -> Any:
+    """What the flags make of the images, or else the training."""
+    from tfbio.datasets.conditions import ViewingCondition
+    from tfbio.datasets.presentation import PLAIN, Presentation
+
+    default = of_training or PLAIN
+    condition = default.condition
+    level = chosen.get("condition_level")
+    if "condition" in chosen:
+        condition = ViewingCondition(chosen["condition"], level) if chosen["condition"] else None
+    elif level is not None:
+        raise InputError(
+            "Expected --condition=noise or --condition=blur with --condition_level, received "
+            "the latter alone."
+        )
+    return Presentation(chosen.get("stimulus", default.stimulus), condition)
+
+
+def _options(values: flags.FlagValues, data: str) -> dict[str, Any]:
+    """The options of the protocol that are given, and those of others, which it refuses."""
+    from tfbio.datasets.corrupted import is_corrupted
+
+    names = list_protocols()
+    first = [values.protocol] if values.protocol in names else []
+    options: dict[str, Option] = {}
+    for name in [*first, *names]:
+        options = {**options_of(protocol_info(name).options), **options}
+    found = given(values, options)
+    for name in options_of(protocol_info("corruptions").options):
+        if name in found and values.protocol is None and not is_corrupted(canonical_name(data)):
             raise InputError(
                 f"Expected a data set of corrupted images with --{name}, such as "
                 "--dataset=shapes_c."
             )
-    try:
-        if "severities" in options:
-            options["severities"] = [int(each) for each in values.severities]
-    except ValueError as error:
-        raise InputError(
-            f"Expected --severities as numbers from 1 to 5, received {','.join(values.severities)}."
-        ) from error
-    return options
+    return found
+
+
+def _protocol_options(argv: Sequence[str]) -> Iterable[Option]:
+    """The options of all protocols, those of the chosen one first."""
+    names = list_protocols()
+    chosen = named(argv, "protocol")
+    for name in [*([chosen] if chosen in names else []), *names]:
+        yield from options_of(protocol_info(name).options).values()
+
+
+COMMAND = Command(
+    "evaluate",
+    "Evaluate a trained model.",
+    EvaluateFlags,
+    _run,
+    more_options=_protocol_options,
+)
+main = COMMAND.main
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from tfbio._compiled import forget_compiled_functions
-from tfbio.errors import InputError
+from tfbio.datasets.registry import canonical_name, corrupted_base
+from tfbio.errors import InputError, UnknownNameError
 from tfbio.evaluation.data import DataRequest, EvaluationData
 from tfbio.evaluation.description import (
     described_evaluation,
@@ -27,54 +28,13 @@ from tfbio.evaluation.protocol import Protocol, Work, protocol_info
 from tfbio.evaluation.table import UNFINISHED, Table, check_writable, to_json
 from tfbio.framing import Framing
 from tfbio.layers.neuronal_noise import Sampling
-from tfbio.models.noise import noise_layers, noise_setting, set_noise
-from tfbio.models.time_steps import with_timesteps
+from tfbio.models.noise import noise_layers, noise_setting
 
 if TYPE_CHECKING:
     from tfbio.datasets.presentation import Presentation
     from tfbio.datasets.source import DataSource
+    from tfbio.training.config import NoiseConfig
     from tfbio.training.trained import TrainedModel
-
-
-@dataclass(frozen=True)
-class _Noise:
-    """How the noise of a model is drawn during an evaluation; as it is if sampling is None."""
-
-    sampling: Sampling | None
-    seed: int | None
-    draws: int | None
-
-    def __post_init__(self) -> None:
-        if self.sampling is not None:
-            return
-        for name, value in (("noise_seed", self.seed), ("noise_draws", self.draws)):
-            if value is not None:
-                raise InputError(f"Expected noise with {name}, received the latter alone.")
-
-    @contextlib.contextmanager
-    def drawn(self, model: keras.Model) -> Iterator[None]:
-        """Draw the noise of a model so, and put back how it was."""
-        if self.sampling is None:
-            yield
-            return
-        layers = noise_layers(model)
-        before = [
-            (
-                layer.sampling,
-                layer.fixed_seed,
-                layer.draws,
-                keras.ops.convert_to_numpy(layer.seed_generator.state),
-            )
-            for layer in layers
-        ]
-        set_noise(model, self.sampling, self.seed, self.draws)
-        try:
-            yield
-        finally:
-            for layer, (sampling, fixed_seed, draws, state) in zip(layers, before, strict=True):
-                layer.sampling, layer.fixed_seed, layer.draws = sampling, fixed_seed, draws
-                layer.seed_generator.state.assign(state)
-            forget_compiled_functions(model)
 
 
 @dataclass(frozen=True)
@@ -99,7 +59,7 @@ class Evaluation:
     description: str
     facts: Mapping[str, Any]
     folder: Path | None
-    noise: _Noise
+    noise: NoiseConfig
 
     @property
     def images(self) -> int:
@@ -132,7 +92,7 @@ class Evaluation:
         work = Work(unfinished=unfinished)
         if progress is not None:
             work = replace(work, progress=progress)
-        with self.noise.drawn(self.trained.model):
+        with noise_drawn(self.trained.model, self.noise):
             table = self.protocol.run(self.trained, self.data, self.options, work)
         notes = self.data.source.notes if self.data is not None else ()
         return replace(
@@ -214,12 +174,11 @@ def evaluate(
 
     Example:
         >>> import numpy as np, tfbio
-        >>> from tfbio.datasets import load_dataset
-        >>> from tfbio.evaluation import evaluate
-        >>> model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=16, width=1 / 32)
-        >>> table = evaluate(model, data="shapes", split="validation")  # doctest: +SKIP
-        >>> table.rows()[0]["top1"]  # doctest: +SKIP
-        0.0625
+        >>> model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=2, width=1 / 32)
+        >>> images, labels = np.full((20, 32, 32, 3), 255, "uint8"), np.arange(20) % 2
+        >>> table = tfbio.evaluate(model, data=(images, labels), split="train")
+        >>> table.images, table.rows()[0]["top1"]
+        (18, 0.5)
     """
     evaluation = prepare_evaluation(
         trained,
@@ -292,20 +251,22 @@ def prepare_evaluation(
         InputError: something does not fit together.
     """
     from tfbio.datasets.presentation import PLAIN
+    from tfbio.training.config import NoiseConfig
     from tfbio.training.trained import as_trained
 
     trained = as_trained(trained)
     check_classifier(trained.model)
-    dataset, source = _data_set(trained, data, max_bad_images)
+    of_training = _trained_on(trained)
+    dataset, source = _data_set(trained, of_training if data is None else data)
     default = _default_protocol(dataset)
     chosen = protocol_info(default if protocol is None else protocol)
     its_options = chosen.make_options(options)
-    drawn = _Noise(noise, noise_seed, noise_draws)
-    trained = _over_time(trained, timesteps)
-    if data_dir is None and source is None and _images_of(dataset) == trained.dataset:
+    drawn = NoiseConfig(noise, noise_seed, noise_draws)
+    trained = _adjusted(trained, timesteps, framing)
+    if data_dir is None and source is None and _images_of(dataset) == of_training:
         data_dir = trained.data_dir
     if presentation is None:
-        same = source is None and dataset == trained.dataset
+        same = source is None and dataset == of_training
         presentation = trained.presentation if same else PLAIN
     request = DataRequest(
         trained=trained,
@@ -316,7 +277,7 @@ def prepare_evaluation(
         split=split,
         batch_size=batch_size,
         image_size=_image_size(trained, image_size),
-        framing=trained.framing if framing is None else framing,
+        framing=trained.framing,
         presentation=presentation,
     )
     loaded = chosen.prepare(request, its_options)
@@ -325,7 +286,7 @@ def prepare_evaluation(
             f"Expected no data with the protocol {chosen.name}, which makes its own images: leave "
             "it out."
         )
-    with drawn.drawn(trained.model):
+    with noise_drawn(trained.model, drawn):
         facts = _facts(request, loaded, noise_setting(trained.model))
     label = [] if loaded is None else [loaded.label, loaded.split.name]
     if chosen.name != default:
@@ -343,6 +304,38 @@ def prepare_evaluation(
         folder = Path(trained.folder) / "evaluations" / of_its_own
     description = described_evaluation(trained, request.image_size, loaded)
     return Evaluation(chosen, trained, loaded, its_options, description, facts, folder, drawn)
+
+
+@contextlib.contextmanager
+def noise_drawn(model: keras.Model, noise: NoiseConfig) -> Iterator[None]:
+    """Draw the noise of a model in a way, and leave it as it was.
+
+    Args:
+        model: any.
+        noise: how; with no sampling, as the model does.
+
+    Raises:
+        InputError: the model has no noise.
+    """
+    if noise.sampling is None:
+        yield
+        return
+    before = [
+        (
+            layer,
+            (layer.sampling, layer.fixed_seed, layer.draws),
+            keras.ops.convert_to_numpy(layer.seed_generator.state),
+        )
+        for layer in noise_layers(model)
+    ]
+    noise.apply(model)
+    try:
+        yield
+    finally:
+        for layer, settings, state in before:
+            layer.sampling, layer.fixed_seed, layer.draws = settings
+            layer.seed_generator.state.assign(state)
+        forget_compiled_functions(model)
 
 
 def check_classifier(model: keras.Model) -> None:
@@ -387,15 +380,12 @@ def check_classifier(model: keras.Model) -> None:
         )
 
 
-def _data_set(
-    trained: TrainedModel, data: Any, max_bad_images: int
-) -> tuple[str | None, DataSource | None]:
+def _data_set(trained: TrainedModel, data: Any) -> tuple[str | None, DataSource | None]:
     """The canonical name of a data set, or else what the user gave in its place."""
-    from tfbio.datasets.catalog import canonical_name
     from tfbio.datasets.source import DataSource
 
     if data is None:
-        return trained.dataset, None
+        return None, None
     if isinstance(data, str):
         return canonical_name(data), None
     if isinstance(data, DataSource):
@@ -403,7 +393,7 @@ def _data_set(
     from tfbio.datasets import as_data_source
 
     names = trained.class_names or None
-    return None, as_data_source(data, max_bad_images=max_bad_images, class_names=names)
+    return None, as_data_source(data, names)
 
 
 def _default_protocol(dataset: str | None) -> str:
@@ -418,17 +408,30 @@ def _images_of(dataset: str | None) -> str | None:
     """The data set whose images these are, corrupted or not: they lie in the same place."""
     if dataset is None:
         return None
-    from tfbio.datasets.catalog import corrupted_base
-
     return corrupted_base(dataset) or dataset
 
 
-def _over_time(trained: TrainedModel, timesteps: int | None) -> TrainedModel:
+def _trained_on(trained: TrainedModel) -> str | None:
+    """The canonical name of the data set of the training; None if that is not known."""
+    if trained.dataset is None:
+        return None
+    try:
+        return canonical_name(trained.dataset)
+    except UnknownNameError:
+        # Its module is not imported now, and need not be for other data.
+        return trained.dataset
+
+
+def _adjusted(
+    trained: TrainedModel, timesteps: int | None, framing: Framing | None
+) -> TrainedModel:
     """The model over the number of time steps that was asked for, all of them returned."""
     shape = trained.model.output_shape
-    if timesteps is None or (len(shape) == 3 and shape[1] == timesteps):
+    if len(shape) == 3 and shape[1] == timesteps:
+        timesteps = None
+    if timesteps is None and framing is None:
         return trained
-    return replace(trained, model=with_timesteps(trained.model, timesteps, return_sequences=True))
+    return trained.adjusted(timesteps=timesteps, framing=framing)
 
 
 def _image_size(trained: TrainedModel, wanted: int | tuple[int, int] | None) -> tuple[int, int]:

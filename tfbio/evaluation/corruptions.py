@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from tfbio._configuration import option
+from tfbio.datasets.names import CORRUPTIONS, SEVERITIES
+from tfbio.datasets.registry import corrupted_base, dataset_info, list_datasets
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.evaluation.accuracy import AccuracyOverTime, AccuracyTable
 from tfbio.evaluation.data import DataRequest, EvaluationData, check_classes
@@ -25,29 +28,25 @@ Batches = Iterable[tuple[Any, Any]]
 # Corruption, severity, what makes the batches, and the number of images that are in none of them
 # because they cannot be read.
 ImageSet = tuple[str, int, Callable[[], Batches], int]
-# CE is defined by AlexNet's errors on these.
-_IMAGENET = ("imagenet2012_corrupted", "imagenet2012_c", "imagenet_kaggle_c")
 
 
 @dataclass(frozen=True)
 class CorruptionOptions:
-    """Which corruptions, at which severities.
+    """Options of the protocol corruptions.
 
     Args:
-        corruptions: some of the fifteen, such as fog,snow; None for all.
-        severities: some of 1 (weakest) to 5, such as 1,5; None for all five.
+        corruptions: some of the fifteen, such as fog,snow. Default: all.
+        severities: some of 1 (weakest) to 5, such as 1,5. Default: all five.
 
     Raises:
         UnknownNameError: there is no such corruption.
         InputError: a severity is none of the five.
     """
 
-    corruptions: Sequence[str] | None = None
-    severities: Sequence[int] | None = None
+    corruptions: Sequence[str] | None = option(example="fog,snow")
+    severities: Sequence[int] | None = option(example="1,5", expected="as numbers from 1 to 5")
 
     def __post_init__(self) -> None:
-        from tfbio.datasets.corruptions import CORRUPTIONS, SEVERITIES
-
         for name in self.corruptions or ():
             if name not in CORRUPTIONS:
                 raise UnknownNameError("corruption", name, CORRUPTIONS)
@@ -72,7 +71,7 @@ def corrupted_data(request: DataRequest, options: CorruptionOptions) -> Evaluati
         InputError: it is no data set of corrupted images, cannot be had, or has other classes.
     """
     from tfbio.datasets.corrupted import CorruptedSet, corrupted_sets
-    from tfbio.datasets.corruptions import CORRUPTIONS, SEVERITIES, Corruption
+    from tfbio.datasets.corruptions import Corruption
 
     if request.source is None:
         sets = corrupted_sets(
@@ -133,8 +132,14 @@ def corruptions(
             yield each.corruption, each.severity, batches, len(split.unreadable)
 
     table = CorruptionRobustness(trained.model)(sets(), progress=work.progress, **clean)
-    of_imagenet = data.dataset.partition("/")[0] in _IMAGENET
-    return replace(table, reference=alexnet_errors() if of_imagenet else None, notes=tuple(notes))
+    reference = alexnet_errors() if _of_imagenet(data.dataset) else None
+    return replace(table, reference=reference, notes=tuple(notes))
+
+
+def _of_imagenet(dataset: str) -> bool:
+    """Whether CE is defined: by AlexNet's errors on ImageNet's images."""
+    images = (corrupted_base(dataset) or dataset).partition("/")[0]
+    return images in list_datasets() and dataset_info(images).alexnet_errors
 
 
 class CorruptionRobustness:
@@ -185,8 +190,6 @@ class CorruptionRobustness:
             InputError: there are no sets, a severity is none of the five, a set comes twice, or
                 cannot be measured (see `AccuracyOverTime`).
         """
-        from tfbio.datasets.corruptions import CORRUPTIONS
-
         clean_table = None
         if clean is not None:
             clean_table = self._measured("Clean images", clean, clean_unreadable, progress)
@@ -228,8 +231,6 @@ class CorruptionRobustness:
 
 
 def _checked(sets: Iterable[ImageSet]) -> Iterator[ImageSet]:
-    from tfbio.datasets.corruptions import CORRUPTIONS, SEVERITIES
-
     seen = set()
     for corruption, severity, batches, unreadable in sets:
         if corruption not in CORRUPTIONS:

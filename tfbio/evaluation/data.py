@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfbio.datasets.registry import corrupted_base, dataset_info
 from tfbio.errors import InputError
 from tfbio.framing import Framing
 
@@ -68,8 +69,7 @@ class EvaluationData:
             self.split if split is None else split,
             self.batch_size,
             self.image_size,
-            self.framing.crop_ratio,
-            self.framing.resize_through,
+            self.framing,
             self.presentation if presentation is None else presentation,
         )
 
@@ -109,7 +109,7 @@ class DataRequest:
         if self.dataset is None:
             raise InputError(
                 f"Expected data to evaluate {self.trained.description} on, received none: what it "
-                "was trained on is not known."
+                "was trained on has no name."
             )
         return self.dataset
 
@@ -136,7 +136,7 @@ class DataRequest:
             UnknownNameError: there is no such split.
         """
         check_classes(self.trained, source)
-        split = source.split(self.split) if self.split else source.held_out
+        split = source.split(self.split) if self.split else source.evaluation_split
         dataset = self.dataset or source.name
         return EvaluationData(
             dataset=dataset,
@@ -156,11 +156,9 @@ class DataRequest:
         label = dataset.replace("/", "-")
         if self.source is not None:
             return label
-        from tfbio.datasets.catalog import FOLDERS, corrupted_base
-
         images = corrupted_base(dataset) or dataset
         folder = self.data_dir
-        if images not in FOLDERS or folder is None:
+        if folder is None or dataset_info(images).kind != "folder":
             return label
         of_training = self.trained.data_dir
         if of_training is not None and Path(of_training).resolve() == Path(folder).resolve():

@@ -123,7 +123,7 @@ class Protocol:
             others = [each.name for each in _PROTOCOLS.values() if name in each.option_names]
             if others:
                 raise InputError(
-                    f"Expected {name} with the protocol {' or '.join(others)} only, received it "
+                    f"Expected --{name} with --protocol={' or '.join(others)} only, received it "
                     f"with {self.name}: leave it out."
                 )
             known = self.option_names or ("none",)

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from tfbio.datasets.names import CORRUPTIONS, SEVERITIES
 from tfbio.errors import InputError
 from tfbio.evaluation.accuracy import AccuracyTable
 from tfbio.evaluation.table import Table
@@ -175,7 +176,7 @@ class RobustnessTable(Table):
         A mean is over the lines or columns that are there; one that lacks a number is not given.
         Groups that are not whole say how much of them there is.
         """
-        from tfbio.datasets.corruptions import CORRUPTION_GROUPS, CORRUPTIONS
+        from tfbio.datasets.corruptions import CORRUPTION_GROUPS
 
         by_severity = dict(zip(self.corruptions, self.top1[..., -1], strict=True))
         errors = self._errors_by_kind()
@@ -318,8 +319,6 @@ class RobustnessTable(Table):
 
     def _error(self) -> np.ndarray:
         """(C, T) errors averaged over the five severities."""
-        from tfbio.datasets.corruptions import SEVERITIES
-
         error = self.error.mean(axis=1)
         return error if self.severities == tuple(SEVERITIES) else np.full_like(error, np.nan)
 
@@ -328,8 +327,6 @@ class RobustnessTable(Table):
         return np.array([[_fraction(reference, name)] for name in self.corruptions])
 
     def _over_all(self, by_corruption: np.ndarray) -> np.ndarray:
-        from tfbio.datasets.corruptions import CORRUPTIONS
-
         mean = by_corruption.mean(axis=0)
         return mean if self.corruptions == tuple(CORRUPTIONS) else np.full_like(mean, np.nan)
 

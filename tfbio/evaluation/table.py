@@ -164,7 +164,7 @@ def check_writable(folder: str | os.PathLike) -> None:
         Traceback (most recent call last):
             ...
         tfbio.errors.InputError: The results cannot be written to /dev/null/results (Not a
-        directory): pass an output that is writable.
+        directory): pass an --output that is writable.
     """
     nearest = Path(folder)
     try:
@@ -180,8 +180,8 @@ def check_writable(folder: str | os.PathLike) -> None:
 def unwritable(folder: str | os.PathLike, error: OSError) -> InputError:
     """The error of results that cannot be written."""
     return InputError(
-        f"The results cannot be written to {folder} ({error.strerror or error}): pass an output "
-        "that is writable."
+        f"The results cannot be written to {folder} ({error.strerror or error}): pass an "
+        "--output that is writable."
     )
 
 

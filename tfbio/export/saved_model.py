@@ -13,10 +13,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfbio.datasets.images import check_framing, decode_image, resize_and_crop
+from tfbio.datasets.images import decode_image, resize_and_crop
 from tfbio.errors import InputError
 from tfbio.export.labels import check_labels
 from tfbio.export.versions import free_version, publish, staging_folder
+from tfbio.framing import Framing
 from tfbio.layers.neuronal_noise import SAMPLINGS, Sampling
 from tfbio.models.noise import noise_layers
 
@@ -98,7 +99,8 @@ def export_saved_model(
     if labels is None:
         labels = [str(index) for index in range(classes)]
     check_labels(labels, classes)
-    check_framing((height or 1, width or 1), crop_ratio, resize_through)
+    framing = Framing(crop_ratio, resize_through)
+    framing.cropped_size((height or 1, width or 1))
     folder = Path(output_dir) / _folder_name(model.name if name is None else name)
     version = free_version(folder, version)
     with staging_folder(folder) as staging, tempfile.TemporaryDirectory() as sources:
@@ -107,7 +109,7 @@ def export_saved_model(
         labels_file = Path(sources, LABELS_FILE)
         labels_file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         labels_by_number = _label_table(labels_file, classes)
-        archive = _archive(model, labels_by_number, (height, width), crop_ratio, resize_through)
+        archive = _archive(model, labels_by_number, (height, width), framing)
         with _quiet_tensorflow():
             archive.write_out(staging / "saved_model", verbose=False)
         publish(staging / "saved_model", folder / str(version))
@@ -121,8 +123,7 @@ def _archive(
     model: keras.Model,
     label_table: tf.lookup.StaticHashTable,
     size: tuple[int | None, int | None],
-    crop_ratio: float,
-    resize_through: tuple[int, int] | None,
+    framing: Framing,
 ) -> keras.export.ExportArchive:
     gives_logits = model.layers[-1].activation is keras.activations.linear
 
@@ -166,7 +167,7 @@ def _archive(
     image_size = (height, width)
 
     def prepare(contents: tf.Tensor) -> tf.Tensor:
-        return resize_and_crop(decode_image(contents), image_size, crop_ratio, resize_through)
+        return resize_and_crop(decode_image(contents), image_size, framing)
 
     def predict_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         prepared = tf.TensorSpec((*image_size, 3), tf.float32)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import Pair, count
 from tfbio.layers._reflection import reflected
 
-ATTENTIONS = ("gala", "se", "sa")
+AttentionKind = Literal["gala", "se", "sa"]
+ATTENTIONS: tuple[AttentionKind, ...] = get_args(AttentionKind)
 
 
 class Attention(keras.layers.Layer):
@@ -43,14 +45,14 @@ class Attention(keras.layers.Layer):
     def __init__(
         self,
         filters: int,
-        kind: str = "gala",
+        kind: AttentionKind = "gala",
         layers: int = 2,
         saliency_kernel_size: Pair = (5, 5),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if kind not in ATTENTIONS:
-            raise ValueError(
+            raise InputError(
                 f"Expected `attention` to be one of {', '.join(ATTENTIONS)}, or None, received "
                 f"{kind!r}."
             )

@@ -8,6 +8,8 @@ from typing import Any
 
 from keras import ops
 
+from tfbio.errors import InputError
+
 Pair = tuple[int, int]
 
 
@@ -20,7 +22,7 @@ def pair(value: int | tuple[int, int], name: str, smallest: int = 1) -> Pair:
         smallest: the smallest allowed value.
 
     Raises:
-        ValueError: it is something else, or smaller.
+        InputError: it is something else, or smaller.
 
     Example:
         >>> pair(3, "strides")
@@ -28,7 +30,7 @@ def pair(value: int | tuple[int, int], name: str, smallest: int = 1) -> Pair:
     """
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(isinstance(each, Integral) and each >= smallest for each in both):
-        raise ValueError(
+        raise InputError(
             f"Expected `{name}` to be an int or two ints of {smallest} or more, received {value!r}."
         )
     return int(both[0]), int(both[1])
@@ -42,14 +44,14 @@ def count(value: Any, name: str) -> int:
         name: the argument's name, for the error.
 
     Raises:
-        ValueError: it is something else.
+        InputError: it is something else.
 
     Example:
         >>> count(4, "filters")
         4
     """
     if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"Expected `{name}` to be an int of 1 or more, received {value!r}.")
+        raise InputError(f"Expected `{name}` to be an int of 1 or more, received {value!r}.")
     return int(value)
 
 
@@ -62,14 +64,14 @@ def odd(value: Any, name: str, what: str) -> int:
         what: what has a centre only if its side is odd.
 
     Raises:
-        ValueError: it is something else.
+        InputError: it is something else.
 
     Example:
         >>> odd(5, "kernel_size", "kernel")
         5
     """
     if not isinstance(value, Integral) or value < 1 or value % 2 == 0:
-        raise ValueError(
+        raise InputError(
             f"Expected `{name}` to be one odd int, so that the {what} has a centre, received "
             f"{value!r}."
         )
@@ -80,7 +82,7 @@ def check_padding(padding: str | int | tuple[int, int]) -> str | Pair:
     """`"valid"`, `"same"`, or the number of zeros on either side of each axis.
 
     Raises:
-        ValueError: it is none of these.
+        InputError: it is none of these.
 
     Example:
         >>> check_padding("SAME"), check_padding(1)
@@ -88,7 +90,7 @@ def check_padding(padding: str | int | tuple[int, int]) -> str | Pair:
     """
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
-            raise ValueError(
+            raise InputError(
                 "Expected `padding` to be 'valid', 'same', or the number of zeros on each side, "
                 f"received {padding!r}."
             )
@@ -152,7 +154,7 @@ def output_sizes(
         layer: name of the layer, for the error.
 
     Raises:
-        ValueError: the input is smaller than the window.
+        InputError: the input is smaller than the window.
 
     Example:
         >>> output_sizes((None, 8, None, 3), (3, 3), (2, 2), (1, 1), "conv")
@@ -163,7 +165,7 @@ def output_sizes(
         for axis in zip(inputs_shape[1:3], window, strides, per_axis(padding), strict=True)
     )
     if any(number is not None and number < 1 for number in (rows, columns)):
-        raise ValueError(
+        raise InputError(
             f"Expected inputs no smaller than the window of {layer!r}, {window[0]} x {window[1]} "
             f"pixels; received {tuple(inputs_shape[1:3])} with padding {padding!r}. Take larger "
             "inputs, a smaller `kernel_size` or more `padding`."
@@ -175,7 +177,7 @@ def known_channels(inputs_shape: Sequence[int | None]) -> int:
     """The number of channels of inputs (N, H, W, C).
 
     Raises:
-        ValueError: it is not known.
+        InputError: it is not known.
 
     Example:
         >>> known_channels((None, None, None, 3))
@@ -183,7 +185,7 @@ def known_channels(inputs_shape: Sequence[int | None]) -> int:
     """
     channels = inputs_shape[-1]
     if channels is None:
-        raise ValueError(
+        raise InputError(
             f"Expected inputs of a known number of channels, received {tuple(inputs_shape)}: "
             "give it in the shape of the input."
         )
@@ -254,9 +256,13 @@ def convolve(
     kernel_of = [kernel] if groups == 1 else ops.split(kernel, groups, axis=-1)
     outputs = [
         ops.conv(
-            part, weights, strides=strides, padding=padding, dilation_rate=dilation_rate,
+            part,
+            weights,
+            strides=strides,
+            padding=padding,
+            dilation_rate=dilation_rate,
             data_format="channels_last",
         )
         for part, weights in zip(inputs_of, kernel_of, strict=True)
-    ]  # fmt: skip
+    ]
     return outputs[0] if groups == 1 else ops.concatenate(outputs, axis=-1)

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from tfbio.errors import InputError
+
 
 def instance_norm(name: str, dtype: Any, gamma: float = 0.1) -> keras.layers.GroupNormalization:
     """Normalization of each image's channels, each over its map, in training and in inference.
@@ -36,13 +38,13 @@ def check_pixels(inputs_shape: Sequence[int | None], layer: str) -> None:
     """Refuse maps of one pixel, which has no variance.
 
     Raises:
-        ValueError: it is one.
+        InputError: it is one.
 
     Example:
         >>> check_pixels((None, 1, 2, 8), "norm")
     """
     if tuple(inputs_shape[1:3]) == (1, 1):
-        raise ValueError(
+        raise InputError(
             f"Expected maps of {layer!r} of more than one pixel, over which a channel is "
             "normalized, received 1 x 1. Take larger inputs."
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import Pair
 
 
@@ -39,7 +40,7 @@ def check_map(inputs_shape: Sequence[int | None], windows: Sequence[Pair], layer
         layer: its name, for the error.
 
     Raises:
-        ValueError: the map is too small.
+        InputError: the map is too small.
 
     Example:
         >>> check_map((None, 3, 3, 8), [(5, 5)], "cell")
@@ -47,7 +48,7 @@ def check_map(inputs_shape: Sequence[int | None], windows: Sequence[Pair], layer
     smallest = [max(window[axis] // 2 for window in windows) + 1 for axis in (0, 1)]
     sizes = tuple(inputs_shape[1:3])
     if any(size is not None and size < least for size, least in zip(sizes, smallest, strict=True)):
-        raise ValueError(
+        raise InputError(
             f"Expected maps of {layer!r} of at least {smallest[0]} x {smallest[1]} pixels, which "
             f"its convolutions reflect at the border, received {sizes[0]} x {sizes[1]}. Take "
             "larger inputs or smaller kernels."

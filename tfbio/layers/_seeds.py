@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfbio.errors import InputError
+
 
 def check_seed(seed: object, name: str) -> int:
     """Refuse what is no seed: None would draw other numbers every time.
@@ -13,12 +15,12 @@ def check_seed(seed: object, name: str) -> int:
         name: of the argument.
 
     Raises:
-        ValueError: it is no int from 0 to 2^32 - 1.
+        InputError: it is no int from 0 to 2^32 - 1.
 
     Example:
         >>> check_seed(7, "seed")
         7
     """
     if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-        raise ValueError(f"Expected `{name}` to be an int from 0 to 2^32 - 1, received {seed!r}.")
+        raise InputError(f"Expected `{name}` to be an int from 0 to 2^32 - 1, received {seed!r}.")
     return int(seed)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import Pair, convolve
 
 
@@ -19,7 +20,7 @@ def check_channels(channels: Any, filters: int) -> tuple[int, ...]:
         filters: number of filters.
 
     Raises:
-        ValueError: it is not one int of 0 or more for each filter.
+        InputError: it is not one int of 0 or more for each filter.
 
     Example:
         >>> check_channels([2, 0], 2)
@@ -27,7 +28,7 @@ def check_channels(channels: Any, filters: int) -> tuple[int, ...]:
     """
     given = tuple(np.ravel(channels).tolist())
     if len(given) != filters or not all(isinstance(each, int) and each >= 0 for each in given):
-        raise ValueError(
+        raise InputError(
             f"Expected `channels` to be the number of a channel for each of {filters} filters, "
             f"received {channels!r}."
         )
@@ -41,7 +42,7 @@ def channels_of(kernel: np.ndarray) -> tuple[int, ...]:
         kernel: (height, width, C, filters).
 
     Raises:
-        ValueError: a filter sees more than one.
+        InputError: a filter sees more than one.
 
     Example:
         >>> kernel = np.zeros((3, 3, 3, 2))
@@ -52,7 +53,7 @@ def channels_of(kernel: np.ndarray) -> tuple[int, ...]:
     seen = np.any(kernel != 0, axis=(0, 1))
     several = np.flatnonzero(seen.sum(axis=0) > 1)
     if len(several):
-        raise ValueError(
+        raise InputError(
             f"Expected filters that see one channel each; of {kernel.shape[-1]} filters, "
             f"{len(several)} see more, such as number {several[0]}."
         )

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import pair
 
 
@@ -32,7 +33,7 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         (N, output_size[0], output_size[1], C)
 
     Raises:
-        ValueError: the size is out of range, or that of the input is not known.
+        InputError: the size is out of range, or that of the input is not known.
 
     Upstream:
         torch.nn.AdaptiveAvgPool2d. Keras 3.12 has no such layer, later versions have.
@@ -52,7 +53,7 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
     def call(self, inputs):
         size = inputs.shape[1:3]
         if None in size:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of known size for {self.name!r}, received {tuple(inputs.shape)}."
             )
         down, across = (

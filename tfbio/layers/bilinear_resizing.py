@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import Pair, pair
 
 
@@ -34,7 +35,7 @@ class BilinearResizing(keras.layers.Layer):
         (N, H', W', C)
 
     Raises:
-        ValueError: the size is out of range, or that of the inputs is not known.
+        InputError: the size is out of range, or that of the inputs is not known.
 
     Upstream:
         PyTorch, `interpolate(mode="bilinear", align_corners=True)`. No known difference;
@@ -53,7 +54,7 @@ class BilinearResizing(keras.layers.Layer):
 
     def build(self, inputs_shape):
         if None in inputs_shape[1:]:
-            raise ValueError(
+            raise InputError(
                 f"Expected maps of {self.name!r} of known height, width and channels, received "
                 f"{tuple(inputs_shape)}: give them in the shape of the input."
             )

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from tfbio.errors import InputError
+
 
 @keras.saving.register_keras_serializable(package="tfbio")
 class BLConv2D(keras.layers.Layer):
@@ -38,7 +40,7 @@ class BLConv2D(keras.layers.Layer):
         (N, H, W, filters)
 
     Raises:
-        ValueError: `filters` or `kernel_size` is not positive, or `lateral` has another shape
+        InputError: `filters` or `kernel_size` is not positive, or `lateral` has another shape
             than the output.
 
     Reference:
@@ -94,7 +96,7 @@ class BLConv2D(keras.layers.Layer):
 
     def build(self, inputs_shape, lateral_shape=None):
         if lateral_shape is not None and lateral_shape[-1] != self.filters:
-            raise ValueError(
+            raise InputError(
                 f"Expected `lateral` to have {self.filters} channels, as the output of "
                 f"{self.name!r} has; received shape {tuple(lateral_shape)}. Pass the layer's own "
                 "activity of the time step before."
@@ -107,7 +109,7 @@ class BLConv2D(keras.layers.Layer):
         if lateral is None:
             return drive
         if lateral.shape[1:] != drive.shape[1:]:
-            raise ValueError(
+            raise InputError(
                 f"Expected `lateral` of shape {tuple(drive.shape)}, received "
                 f"{tuple(lateral.shape)}. Pass the layer's own activity of the time step before."
             )

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import count, known_channels
 from tfbio.layers.dog_conv2d import DoGConv2D
 
@@ -38,7 +39,7 @@ class CenterSurround(keras.layers.Layer):
         (N, H, W, C)
 
     Raises:
-        ValueError: the input has fewer channels, or the filters change the size of the image.
+        InputError: the input has fewer channels, or the filters change the size of the image.
 
     Reference:
         Pogoncheff, Granley, Beyeler (2023), doi:10.48550/arXiv.2305.11275
@@ -82,7 +83,7 @@ class CenterSurround(keras.layers.Layer):
         side = self.dog_conv.kernel_size + 1
         filtered = self.dog_conv.compute_output_shape((None, side, side, channels))[1:3]
         if filtered != (side, side):
-            raise ValueError(
+            raise InputError(
                 "Expected filters that keep the image's size, so that their output can be put "
                 f"beside the other channels, received strides={strides!r} and "
                 f"padding={padding!r}: use strides 1 and padding 'same'."
@@ -93,7 +94,7 @@ class CenterSurround(keras.layers.Layer):
         channels = known_channels(inputs_shape)
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
         if channels < self.channels:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of at least {self.channels} channels, as many as {self.name!r} "
                 f"filters, received shape {tuple(inputs_shape)}: lower `channels`."
             )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import Pair, count, known_channels, output_sizes, pair
 
-NORMALIZATIONS = ("batch", "layer")
+Normalization = Literal["batch", "layer"]
+NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
 
 class ConvCell(keras.layers.Layer):
@@ -47,7 +49,7 @@ class ConvCell(keras.layers.Layer):
         Output (N, H', W', filters), and a list of states of the same shape.
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Example:
         >>> import keras, tfbio
@@ -133,14 +135,14 @@ def check_normalization(normalization: str | None) -> str | None:
     """Refuse a normalization that no cell has.
 
     Raises:
-        ValueError: it is none of `NORMALIZATIONS`, nor None.
+        InputError: it is none of `NORMALIZATIONS`, nor None.
 
     Example:
         >>> check_normalization("layer")
         'layer'
     """
     if normalization is not None and normalization not in NORMALIZATIONS:
-        raise ValueError(
+        raise InputError(
             f"Expected `normalization` to be one of {', '.join(NORMALIZATIONS)}, or None, received "
             f"{normalization!r}."
         )

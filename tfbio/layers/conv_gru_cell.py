@@ -9,7 +9,7 @@ from keras import ops
 
 from tfbio.layers._convolution import Pair, convolve, known_channels
 from tfbio.layers._gates import drawn_apart, kaiming_fan_out
-from tfbio.layers.conv_cell import ConvCell, check_normalization, normalization_layer
+from tfbio.layers.conv_cell import ConvCell, Normalization, check_normalization, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
@@ -53,7 +53,7 @@ class ConvGRUCell(ConvCell):
         Output (N, H', W', filters), and the list of states [h], which is the output.
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Reference:
         Ballas, Yao, Pal, Courville (2016), "Delving deeper into convolutional networks for
@@ -76,7 +76,7 @@ class ConvGRUCell(ConvCell):
         kernel_size: int | Pair,
         strides: int | Pair = 1,
         activation: Any = "tanh",
-        normalization: str | None = None,
+        normalization: Normalization | None = None,
         kernel_initializer: Any = None,
         upstream_exact: bool = False,
         **kwargs: Any,

@@ -9,7 +9,7 @@ from keras import ops
 
 from tfbio.layers._convolution import Pair, convolve, known_channels
 from tfbio.layers._gates import drawn_apart, kaiming_fan_out
-from tfbio.layers.conv_cell import ConvCell, check_normalization, normalization_layer
+from tfbio.layers.conv_cell import ConvCell, Normalization, check_normalization, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
@@ -56,7 +56,7 @@ class ConvLSTMCell(ConvCell):
         Output (N, H', W', filters), and the list of states [h, c], the first of them the output.
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Reference:
         Shi, Chen, Wang, Yeung, Wong, Woo (2015), "Convolutional LSTM network: a machine learning
@@ -82,7 +82,7 @@ class ConvLSTMCell(ConvCell):
         kernel_size: int | Pair,
         strides: int | Pair = 1,
         activation: Any = "tanh",
-        normalization: str | None = None,
+        normalization: Normalization | None = None,
         kernel_initializer: Any = None,
         upstream_exact: bool = False,
         **kwargs: Any,

@@ -8,7 +8,7 @@ import keras
 
 from tfbio.layers._convolution import Pair, convolve, known_channels
 from tfbio.layers._gates import drawn_apart, kaiming_fan_out
-from tfbio.layers.conv_cell import ConvCell, check_normalization, normalization_layer
+from tfbio.layers.conv_cell import ConvCell, Normalization, check_normalization, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
@@ -43,7 +43,7 @@ class ConvRNNCell(ConvCell):
         Output (N, H', W', filters), and the list of states [h], which is the output.
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Reference:
         Liang, Hu (2015), "Recurrent convolutional neural network for object recognition",
@@ -66,7 +66,7 @@ class ConvRNNCell(ConvCell):
         kernel_size: int | Pair,
         strides: int | Pair = 1,
         activation: Any = "relu",
-        normalization: str | None = None,
+        normalization: Normalization | None = None,
         kernel_initializer: Any = None,
         **kwargs: Any,
     ):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import (
     check_padding,
     convolve,
@@ -62,7 +63,7 @@ class DoGConv2D(keras.layers.Layer):
         (N, H', W', filters), H' and W' as of `keras.layers.Conv2D`.
 
     Raises:
-        ValueError: an argument is out of range, or the channels cannot be divided into groups.
+        InputError: an argument is out of range, or the channels cannot be divided into groups.
 
     Reference:
         Pogoncheff, Granley, Beyeler (2023), "Explaining V1 Properties with a Biologically
@@ -99,7 +100,7 @@ class DoGConv2D(keras.layers.Layer):
         super().__init__(**kwargs)
         kernel_size = odd(kernel_size, "kernel_size", "kernel")
         if count(filters, "filters") % count(groups, "groups"):
-            raise ValueError(
+            raise InputError(
                 f"Expected `filters` to be a multiple of `groups`, received {filters} filters in "
                 f"{groups} groups."
             )
@@ -117,7 +118,7 @@ class DoGConv2D(keras.layers.Layer):
         channels = known_channels(inputs_shape)
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
         if channels % self.groups:
-            raise ValueError(
+            raise InputError(
                 f"Expected a number of channels that {self.groups} groups can share, received "
                 f"inputs of shape {tuple(inputs_shape)}."
             )

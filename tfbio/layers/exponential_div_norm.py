@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import known_channels
 from tfbio.layers._exact import exactly
 
@@ -43,7 +44,7 @@ class ExponentialDivNorm(keras.layers.Layer):
         As the input.
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Reference:
         Miller, Chung, Miller (2022), "Divisive Feature Normalization Improves Image Recognition
@@ -73,10 +74,10 @@ class ExponentialDivNorm(keras.layers.Layer):
         super().__init__(**kwargs)
         for name, value in {"initial_lambda": initial_lambda, "initial_k": initial_k}.items():
             if not 0 < value < math.inf:
-                raise ValueError(f"Expected `{name}` above 0, received {value}.")
+                raise InputError(f"Expected `{name}` above 0, received {value}.")
         for name, value in {"initial_alpha": initial_alpha, "initial_beta": initial_beta}.items():
             if not math.isfinite(value) or value < 0:
-                raise ValueError(f"Expected `{name}` of 0 or more, received {value}.")
+                raise InputError(f"Expected `{name}` of 0 or more, received {value}.")
         self.initial_lambda = initial_lambda
         self.initial_alpha = initial_alpha
         self.initial_beta = initial_beta

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
-from tfbio.layers._attention import Attention
+from tfbio.errors import InputError
+from tfbio.layers._attention import Attention, AttentionKind
 from tfbio.layers._convolution import Pair, convolve, count, known_channels, pair
 from tfbio.layers._first_state import xavier_noise
 from tfbio.layers._gates import drawn_apart
@@ -17,7 +18,6 @@ from tfbio.layers._reflection import check_map, reflected
 from tfbio.layers._seeds import check_seed
 from tfbio.layers.conv_cell import ConvCell
 
-AttentionKind = Literal["gala", "se", "sa"]
 HiddenInit = Literal["identity", "zeros", "noise"]
 
 
@@ -79,7 +79,7 @@ class FGRUCell(KeepsRandomState, ConvCell):
         Output (N, H, W, C), which is h2, and the list of states [h2, h1].
 
     Raises:
-        ValueError: an argument is out of range, the inputs have another number of channels, or
+        InputError: an argument is out of range, the inputs have another number of channels, or
             maps are too small to be reflected or normalized.
 
     Reference:
@@ -120,12 +120,12 @@ class FGRUCell(KeepsRandomState, ConvCell):
     ):
         super().__init__(filters, kernel_size, **kwargs)
         if tied_kernels not in ("depth", None):
-            raise ValueError(
+            raise InputError(
                 f"Expected `tied_kernels` to be 'depth' or None, received {tied_kernels!r}."
             )
-        if hidden_init not in ("identity", "zeros", "noise"):
-            raise ValueError(
-                "Expected `hidden_init` to be one of identity, zeros, noise, received "
+        if hidden_init not in get_args(HiddenInit):
+            raise InputError(
+                f"Expected `hidden_init` to be one of {', '.join(get_args(HiddenInit))}, received "
                 f"{hidden_init!r}."
             )
         self.attention = attention
@@ -147,16 +147,20 @@ class FGRUCell(KeepsRandomState, ConvCell):
         self.attend = None
         if attention is not None:
             self.attend = Attention(
-                self.filters, attention, attention_layers, self.saliency_kernel_size,
-                name="attention", dtype=self.dtype_policy,
-            )  # fmt: skip
+                self.filters,
+                attention,
+                attention_layers,
+                self.saliency_kernel_size,
+                name="attention",
+                dtype=self.dtype_policy,
+            )
         names = ["inhibition", "excitation", *(("gain", "mix") if gate_normalization else ())]
         self.norms = {name: instance_norm(f"norm_{name}", self.dtype_policy) for name in names}
 
     def build(self, inputs_shape, states_shape=None):
         channels = known_channels(inputs_shape)
         if channels != self.filters:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of {self.name!r} of {self.filters} channels, as many as it has "
                 f"filters, received {tuple(inputs_shape)}: put a convolution before it."
             )

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import (
     check_padding,
     known_channels,
@@ -100,7 +101,7 @@ class GaborConv2D(keras.layers.Layer):
         (N, H', W', filters); with the default padding H' is ceil(H / stride).
 
     Raises:
-        ValueError: an argument is out of range, or the input has too few channels.
+        InputError: an argument is out of range, or the input has too few channels.
 
     Reference:
         Gabor functions as receptive fields: Jones, Palmer (1987), doi:10.1152/jn.1987.58.6.1233.
@@ -141,14 +142,14 @@ class GaborConv2D(keras.layers.Layer):
         self.channels = check_channels(channels, len(np.atleast_1d(self.sf)))
         for name, array in arrays.items():
             if array.shape != (len(self.channels),) or not np.isfinite(array).all():
-                raise ValueError(
+                raise InputError(
                     f"Expected `{name}` to be one finite number for each of "
                     f"{len(self.channels)} filters, received an array of shape {array.shape}."
                 )
         if not self.channels:
-            raise ValueError("Expected parameters of at least one filter, received none.")
+            raise InputError("Expected parameters of at least one filter, received none.")
         if min(self.sigma_x.min(), self.sigma_y.min()) <= 0:
-            raise ValueError(
+            raise InputError(
                 "Expected `sigma_x` and `sigma_y` above 0 pixels, received at least "
                 f"{self.sigma_x.min()} and {self.sigma_y.min()}."
             )
@@ -157,7 +158,7 @@ class GaborConv2D(keras.layers.Layer):
     def build(self, inputs_shape):
         colors = known_channels(inputs_shape)
         if max(self.channels) >= colors:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs with the channels 0 to {max(self.channels)} that the filters of "
                 f"{self.name!r} see, received inputs of shape {tuple(inputs_shape)}."
             )
@@ -196,7 +197,7 @@ class GaborConv2D(keras.layers.Layer):
         anew, filters of other channels give NaN. `tfbio.load_weights` does both.
 
         Raises:
-            ValueError: a filter sees more than one channel.
+            InputError: a filter sees more than one channel.
         """
         self.channels = channels_of(keras.ops.convert_to_numpy(self.kernel.value))
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy.special import ndtr
 
+from tfbio.errors import InputError
 from tfbio.layers._seeds import check_seed
 
 Distribution = Literal["neuronal", "uniform"]
-DISTRIBUTIONS: tuple[Distribution, ...] = ("neuronal", "uniform")
+DISTRIBUTIONS: tuple[Distribution, ...] = get_args(Distribution)
 
 # Preferred orientation, degrees (De Valois, Yund & Hepler 1982).
 _ORIENTATION_EDGES = np.array([-22.5, 22.5, 67.5, 112.5, 157.5])
@@ -96,7 +97,7 @@ def sample_gabor_parameters(
         `GaborParameters`, to the last bit those that the original draws from this seed.
 
     Raises:
-        ValueError: an argument is out of range, or no frequency is.
+        InputError: an argument is out of range, or no frequency is.
 
     Reference:
         Dapello, Marques, Schrimpf, Geiger, Cox, DiCarlo (2020), "Simulating a Primary Visual
@@ -113,14 +114,14 @@ def sample_gabor_parameters(
         ((512,), True)
     """
     if not isinstance(filters, (int, np.integer)) or filters < 1:
-        raise ValueError(f"Expected `filters` to be an int of 1 or more, received {filters!r}.")
+        raise InputError(f"Expected `filters` to be an int of 1 or more, received {filters!r}.")
     if distribution not in DISTRIBUTIONS:
-        raise ValueError(
+        raise InputError(
             f"Expected `distribution` to be one of {', '.join(DISTRIBUTIONS)}, received "
             f"{distribution!r}."
         )
     if not -1 <= sf_corr <= 1:
-        raise ValueError(f"Expected `sf_corr` from -1 to 1, a correlation, received {sf_corr}.")
+        raise InputError(f"Expected `sf_corr` from -1 to 1, a correlation, received {sf_corr}.")
     check_seed(seed, "seed")
     uniform = distribution == "uniform"
     edges, weights = _frequencies(sf_min, sf_max, uniform)
@@ -181,7 +182,7 @@ def _frequencies(sf_min: float, sf_max: float, uniform: bool) -> tuple[np.ndarra
     below = edges < sf_max if uniform else edges <= sf_max
     allowed = np.flatnonzero(below & (edges >= sf_min))
     if len(allowed) < 2:
-        raise ValueError(
+        raise InputError(
             f"Expected `sf_min` and `sf_max` with at least two of {edges.tolist()} "
             f"cycles per degree between them, received {sf_min} and {sf_max}."
         )

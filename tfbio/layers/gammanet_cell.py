@@ -7,10 +7,12 @@ from typing import Any
 
 import keras
 
+from tfbio.errors import InputError
+from tfbio.layers._attention import AttentionKind
 from tfbio.layers._instance_norm import check_pixels, instance_norm
 from tfbio.layers.bilinear_resizing import resized
 from tfbio.layers.conv_cell import ConvCell
-from tfbio.layers.fgru_cell import AttentionKind, FGRUCell
+from tfbio.layers.fgru_cell import FGRUCell
 
 Layers = Sequence[keras.layers.Layer]
 
@@ -57,7 +59,7 @@ class GammaNetCell(ConvCell):
         Output (N, H', W', C') of the first area, and the states of all.
 
     Raises:
-        ValueError: an argument is out of range, or a map is too small, see `FGRUCell`.
+        InputError: an argument is out of range, or a map is too small, see `FGRUCell`.
 
     Reference:
         Linsley, Kim, Ashok, Serre (2020), "Recurrent neural circuits for contour detection",
@@ -93,7 +95,7 @@ class GammaNetCell(ConvCell):
     ):
         channels = [_filters(block) for block in blocks]
         if not len(blocks) == len(kernel_sizes) == len(top_down_kernel_sizes) + 1:
-            raise ValueError(
+            raise InputError(
                 "Expected as many kernel sizes as blocks, and one less for feedback, received "
                 f"{len(blocks)} blocks, {len(kernel_sizes)} and {len(top_down_kernel_sizes)}."
             )
@@ -124,21 +126,29 @@ class GammaNetCell(ConvCell):
 
     def _unit(self, filters: int, size: int, name: str, top_down: bool = False) -> FGRUCell:
         return FGRUCell(
-            filters, size, top_down=top_down, name=name, dtype=self.dtype_policy,
+            filters,
+            size,
+            top_down=top_down,
+            name=name,
+            dtype=self.dtype_policy,
             **self.unit_arguments,
-        )  # fmt: skip
+        )
 
     def _feedback(self, filters: int, number: int) -> list[keras.layers.Layer]:
         convolutions = [
             keras.layers.Conv2D(
-                filters, 1, activation="relu", data_format="channels_last",
+                filters,
+                1,
+                activation="relu",
+                data_format="channels_last",
                 kernel_initializer=keras.initializers.VarianceScaling(
                     2.0, "fan_in", "untruncated_normal"
                 ),
-                name=f"us_blocks_{number}_{index}", dtype=self.dtype_policy,
+                name=f"us_blocks_{number}_{index}",
+                dtype=self.dtype_policy,
             )
             for index in (1, 3)
-        ]  # fmt: skip
+        ]
         return [instance_norm(f"us_blocks_{number}_0", self.dtype_policy), *convolutions]
 
     @property
@@ -154,7 +164,7 @@ class GammaNetCell(ConvCell):
 
     def build(self, inputs_shape, states_shape=None):
         if None in inputs_shape[1:]:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of {self.name!r} of known height, width and channels, received "
                 f"{tuple(inputs_shape)}."
             )
@@ -240,7 +250,7 @@ def _unbuilt(config: dict[str, Any]) -> dict[str, Any]:
 def _filters(block: Layers) -> int:
     counts = [layer.filters for layer in block if hasattr(layer, "filters")]
     if not counts:
-        raise ValueError(f"Expected a convolution in every block, received {list(block)}.")
+        raise InputError(f"Expected a convolution in every block, received {list(block)}.")
     return counts[-1]
 
 

@@ -46,7 +46,7 @@ class GaussianDivNorm(keras.layers.Layer):
         (N, H, W, C)
 
     Raises:
-        ValueError: `kernel_size` is not odd, or the number of channels is not known.
+        InputError: `kernel_size` is not odd, or the number of channels is not known.
 
     Reference:
         Pogoncheff, Granley, Beyeler (2023), doi:10.48550/arXiv.2305.11275; the equation: Cirincione

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import convolve, count, known_channels, odd
 from tfbio.layers._first_state import xavier_noise
 from tfbio.layers._fourier_convolution import convolve_in_frequency, is_faster, spectrum
 from tfbio.layers._gates import drawn_apart
 from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._seeds import check_seed
-from tfbio.layers.conv_cell import ConvCell, check_normalization, normalization_layer
+from tfbio.layers.conv_cell import (
+    ConvCell,
+    Normalization,
+    check_normalization,
+    normalization_layer,
+)
 
 Activation = Literal["relu", "tanh"]
 HiddenInit = Literal["zeros", "noise"]
@@ -84,7 +90,7 @@ class HGRUCell(KeepsRandomState, ConvCell):
         Output (N, H, W, filters), which is h2, and the list of states [h2, h1].
 
     Raises:
-        ValueError: an argument is out of range, or the inputs have another number of channels, or
+        InputError: an argument is out of range, or the inputs have another number of channels, or
             a size that is not known with `convolution="fourier"`.
 
     Reference:
@@ -112,7 +118,7 @@ class HGRUCell(KeepsRandomState, ConvCell):
         filters: int,
         kernel_size: int = 15,
         activation: Activation = "relu",
-        normalization: str | None = "batch",
+        normalization: Normalization | None = "batch",
         shared_kernel: bool = False,
         symmetric_updates: bool = True,
         hidden_init: HiddenInit = "zeros",
@@ -125,15 +131,15 @@ class HGRUCell(KeepsRandomState, ConvCell):
         **kwargs: Any,
     ):
         super().__init__(filters, odd(kernel_size, "kernel_size", "kernel"), **kwargs)
-        self.activation = _one_of(activation, ("relu", "tanh"), "activation")
+        self.activation = _one_of(activation, get_args(Activation), "activation")
         self.normalization = check_normalization(normalization)
         self.shared_kernel = shared_kernel
         self.symmetric_updates = symmetric_updates
-        self.hidden_init = _one_of(hidden_init, ("zeros", "noise"), "hidden_init")
+        self.hidden_init = _one_of(hidden_init, get_args(HiddenInit), "hidden_init")
         self.max_timesteps = count(max_timesteps, "max_timesteps")
         self.gate_initializer = keras.initializers.get(gate_initializer)
         self.norm_scale = norm_scale
-        self.convolution = _one_of(convolution, ("auto", "direct", "fourier"), "convolution")
+        self.convolution = _one_of(convolution, get_args(Convolution), "convolution")
         self.seed = None if seed is None else check_seed(seed, "seed")
         self.upstream_exact = upstream_exact
         self.seed_generator = (
@@ -149,12 +155,12 @@ class HGRUCell(KeepsRandomState, ConvCell):
     def build(self, inputs_shape, states_shape=None):
         channels = known_channels(inputs_shape)
         if channels != self.filters:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of {self.name!r} of {self.filters} channels, as many as it has "
                 f"filters, received {tuple(inputs_shape)}: put a convolution before it."
             )
         if self.convolution == "fourier" and None in inputs_shape[1:3]:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of {self.name!r} of known height and width, received "
                 f"{tuple(inputs_shape)}: give them, or take another `convolution` than 'fourier'."
             )
@@ -169,8 +175,12 @@ class HGRUCell(KeepsRandomState, ConvCell):
         )
         self.gate_bias = self.add_weight((2 * channels,), self._chronos(), name="gate_bias")
         for name, value in (
-            ("alpha", 0.1), ("mu", 1.0), ("kappa", 0.5), ("gamma", 1.0), ("omega", 0.5),
-        ):  # fmt: skip
+            ("alpha", 0.1),
+            ("mu", 1.0),
+            ("kappa", 0.5),
+            ("gamma", 1.0),
+            ("omega", 0.5),
+        ):
             constant = keras.initializers.Constant(value)
             setattr(self, name, self.add_weight((channels,), constant, name=name))
         for norm in self.norms:
@@ -257,7 +267,7 @@ class HGRUCell(KeepsRandomState, ConvCell):
 
 def _one_of(value: Any, known: Sequence[str], name: str) -> Any:
     if value not in known:
-        raise ValueError(f"Expected `{name}` to be one of {', '.join(known)}, received {value!r}.")
+        raise InputError(f"Expected `{name}` to be one of {', '.join(known)}, received {value!r}.")
     return value
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import (
     Pair,
     check_padding,
@@ -69,7 +70,7 @@ class LocallyConnected2D(keras.layers.Layer):
         (N, H', W', filters), for instance H' = (H - height) // stride + 1 with `"valid"`.
 
     Raises:
-        ValueError: an argument is out of range; the height, width or number of channels of the
+        InputError: an argument is out of range; the height, width or number of channels of the
             inputs is unknown or not what the layer was built for; or the window is larger than
             the padded input.
 
@@ -118,12 +119,12 @@ class LocallyConnected2D(keras.layers.Layer):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if data_format not in (None, "channels_last"):
-            raise ValueError(
+            raise InputError(
                 f"Expected `data_format` to be None or 'channels_last', received {data_format!r}; "
                 "transpose the inputs to (N, H, W, C)."
             )
         if implementation not in (1, 2, 3):
-            raise ValueError(
+            raise InputError(
                 f"Expected `implementation` to be 1, 2 or 3, received {implementation!r}; "
                 "all three compute the same."
             )
@@ -169,7 +170,7 @@ class LocallyConnected2D(keras.layers.Layer):
     def output_size(self) -> Pair:
         """Rows and columns of receptive fields, of a layer that is built."""
         if self._built_for is None:
-            raise ValueError(f"Expected {self.name!r} to be built before its size is asked for.")
+            raise InputError(f"Expected {self.name!r} to be built before its size is asked for.")
         return self._positions((None, *self._built_for))
 
     def _scaled_for_one_position(self, positions: int) -> Callable[..., Any]:
@@ -201,9 +202,13 @@ class LocallyConnected2D(keras.layers.Layer):
         """
         grid, around, stop = [], [], []
         for size, number, (before, _), window, stride in zip(
-            inputs.shape[1:3], (rows, columns), self._zeros(inputs.shape),
-            self.kernel_size, self.strides, strict=True,
-        ):  # fmt: skip
+            inputs.shape[1:3],
+            (rows, columns),
+            self._zeros(inputs.shape),
+            self.kernel_size,
+            self.strides,
+            strict=True,
+        ):
             steps = number + (window - 1) // stride
             after = steps * stride - before - size
             grid += [steps, stride]
@@ -221,15 +226,18 @@ class LocallyConnected2D(keras.layers.Layer):
             ops.slice(
                 pixels,
                 (
-                    row // self.strides[0], row % self.strides[0],
-                    column // self.strides[1], column % self.strides[1],
-                    0, 0,
+                    row // self.strides[0],
+                    row % self.strides[0],
+                    column // self.strides[1],
+                    column % self.strides[1],
+                    0,
+                    0,
                 ),
                 (rows, 1, columns, 1, number, channels),
             )
             for row in range(self.kernel_size[0])
             for column in range(self.kernel_size[1])
-        ]  # fmt: skip
+        ]
         return elements[0] if len(elements) == 1 else ops.concatenate(elements, axis=-1)
 
     def kernel_from_keras2(self, array: Any, data_format: str = "channels_last") -> np.ndarray:
@@ -251,7 +259,7 @@ class LocallyConnected2D(keras.layers.Layer):
             (H' * W', height * width * C, filters), of the dtype of `array`.
 
         Raises:
-            ValueError: the layer is not built, or `array` has none of the three shapes.
+            InputError: the layer is not built, or `array` has none of the three shapes.
 
         Example:
             >>> layer = LocallyConnected2D(filters=2, kernel_size=3, padding="same")
@@ -260,12 +268,12 @@ class LocallyConnected2D(keras.layers.Layer):
             (16, 9, 2)
         """
         if self._built_for is None:
-            raise ValueError(
+            raise InputError(
                 f"Expected {self.name!r} to be built before a kernel is converted for it; "
                 "call it, or `build` it with the shape of its inputs."
             )
         if data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
+            raise InputError(
                 "Expected `data_format` to be 'channels_last' or 'channels_first', received "
                 f"{data_format!r}; it is an argument of the layer that wrote the kernel."
             )
@@ -297,7 +305,7 @@ class LocallyConnected2D(keras.layers.Layer):
             layouts[2] = (channels, height, width, self.filters, rows, columns)
         found = [layout for layout, expected in layouts.items() if array.shape == expected]
         if not found:
-            raise ValueError(
+            raise InputError(
                 f"Expected the kernel of {self.name!r} in one of Keras 2's shapes "
                 f"{layouts[1]}, {layouts[2]} or {layouts[3]} (implementations 1, 2 and 3, "
                 f"{data_format}), received {array.shape}. Check that the layer has the arguments "
@@ -355,22 +363,25 @@ class LocallyConnected2D(keras.layers.Layer):
         return [
             zeros_around(*axis)
             for axis in zip(
-                inputs_shape[1:3], self.kernel_size, self.strides, per_axis(self.padding),
+                inputs_shape[1:3],
+                self.kernel_size,
+                self.strides,
+                per_axis(self.padding),
                 strict=True,
             )
-        ]  # fmt: skip
+        ]
 
     def _positions(self, inputs_shape: Any) -> Pair:
         """Rows and columns of receptive fields, after checking the inputs' shape."""
         shape = tuple(inputs_shape)
         if len(shape) != 4 or None in shape[1:]:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs (N, H, W, C) of known height, width and channels, since "
                 f"{self.name!r} has weights for every place; received shape {shape}. Fix the "
                 "size, for instance with `keras.Input((H, W, C))`."
             )
         if self._built_for is not None and shape[1:] != self._built_for:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of (H, W, C) = {self._built_for}, for which {self.name!r} was "
                 f"built, received {shape[1:]}. Resize the inputs, or make another layer."
             )

@@ -38,7 +38,7 @@ class MultiStrideConv2D(keras.layers.Layer):
         (N, ceil(H / stride), ceil(W / stride), filters)
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Reference:
         Kubilius, Schrimpf, Kar, et al. (2019), "Brain-Like Object Recognition with High-Performing

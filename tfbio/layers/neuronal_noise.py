@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import count
 from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._replica_noise import standard_normal
@@ -14,8 +15,8 @@ from tfbio.layers._seeds import check_seed
 
 NoiseMode = Literal["neuronal", "gaussian"]
 Sampling = Literal["sample", "fixed", "mean", "off"]
-NOISE_MODES: tuple[NoiseMode, ...] = ("neuronal", "gaussian")
-SAMPLINGS: tuple[Sampling, ...] = ("sample", "fixed", "mean", "off")
+NOISE_MODES: tuple[NoiseMode, ...] = get_args(NoiseMode)
+SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 
 # Of the variance, which the original writes 10e-5.
 _EPSILON = 1e-4
@@ -65,7 +66,7 @@ class NeuronalNoise(KeepsRandomState, keras.layers.Layer):
         As the input.
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Reference:
         Dapello, Marques, Schrimpf, Geiger, Cox, DiCarlo (2020), "Simulating a Primary Visual
@@ -102,14 +103,14 @@ class NeuronalNoise(KeepsRandomState, keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if noise_mode is not None and noise_mode not in NOISE_MODES:
-            raise ValueError(
+            raise InputError(
                 f"Expected `noise_mode` to be one of {', '.join(NOISE_MODES)}, or None, received "
                 f"{noise_mode!r}."
             )
         if not 0 < scale < float("inf"):
-            raise ValueError(f"Expected a noise `scale` above 0, received {scale}.")
+            raise InputError(f"Expected a noise `scale` above 0, received {scale}.")
         if not 0 <= level < float("inf"):
-            raise ValueError(f"Expected a noise `level` of 0 or more, received {level}.")
+            raise InputError(f"Expected a noise `level` of 0 or more, received {level}.")
         self.noise_mode = noise_mode
         self.scale = scale
         self.level = level
@@ -132,7 +133,7 @@ class NeuronalNoise(KeepsRandomState, keras.layers.Layer):
     @sampling.setter
     def sampling(self, sampling: Sampling) -> None:
         if sampling not in SAMPLINGS:
-            raise ValueError(
+            raise InputError(
                 f"Expected `sampling` to be one of {', '.join(SAMPLINGS)}, received {sampling!r}."
             )
         self._sampling = sampling
@@ -160,7 +161,7 @@ class NeuronalNoise(KeepsRandomState, keras.layers.Layer):
         if self.sampling == "fixed":
             shape = (1, *inputs.shape[1:])
             if None in shape:
-                raise ValueError(
+                raise InputError(
                     "Expected inputs of known size for fixed noise, which is drawn for every "
                     f"place, received {tuple(inputs.shape)}."
                 )

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
+
 
 @keras.saving.register_keras_serializable(package="tfbio")
 class OverTime(keras.layers.Layer):
@@ -31,7 +33,7 @@ class OverTime(keras.layers.Layer):
         (N, T, ...), or (N, ...) without time.
 
     Raises:
-        ValueError: the inputs have another number of dimensions.
+        InputError: the inputs have another number of dimensions.
 
     Example:
         >>> import keras, tfbio
@@ -76,7 +78,7 @@ class OverTime(keras.layers.Layer):
         if len(inputs_shape) == self.ndim:
             return tuple(inputs_shape)
         if len(inputs_shape) != self.ndim + 1 or inputs_shape[1] is None:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of {self.name!r} of {self.ndim} dimensions, or of one more with "
                 f"a known number of time steps, received {tuple(inputs_shape)}."
             )

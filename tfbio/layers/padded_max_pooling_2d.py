@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import check_padding, output_sizes, pair
 
 
@@ -35,7 +36,7 @@ class PaddedMaxPooling2D(keras.layers.Layer):
         (N, H', W', C), H' = floor((H + 2 padding - pool_size) / stride) + 1
 
     Raises:
-        ValueError: an argument is out of range, or the input smaller than the window.
+        InputError: an argument is out of range, or the input smaller than the window.
 
     Upstream:
         torch.nn.MaxPool2d.
@@ -61,7 +62,7 @@ class PaddedMaxPooling2D(keras.layers.Layer):
         if isinstance(self.padding, str) or any(
             2 * zeros > window for zeros, window in zip(self.padding, self.pool_size, strict=True)
         ):
-            raise ValueError(
+            raise InputError(
                 "Expected `padding` to be at most half of `pool_size`, received "
                 f"{padding!r} and {pool_size!r}."
             )

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import known_channels
 from tfbio.layers._exact import exactly
 
@@ -23,7 +24,7 @@ def pool_size(channels: int, p: float) -> int:
         p: exponent, 0 to 1.
 
     Raises:
-        ValueError: pools of this size do not divide the channels.
+        InputError: pools of this size do not divide the channels.
 
     Example:
         >>> pool_size(64, 0.5), pool_size(48, 0.5), pool_size(48, 1)
@@ -33,7 +34,7 @@ def pool_size(channels: int, p: float) -> int:
         return channels
     size = 2 ** int(p * math.log2(channels))
     if channels % size:
-        raise ValueError(
+        raise InputError(
             f"Expected a number of channels that pools of {size} divide, 2^floor(p log2(channels)) "
             f"with p = {p}; received {channels} channels. Take another `p`; 1 is one pool of all."
         )
@@ -75,7 +76,7 @@ class PooledDivNorm(keras.layers.Layer):
         As the input.
 
     Raises:
-        ValueError: an argument is out of range, a fixed gain is to be normalized, or pools do not
+        InputError: an argument is out of range, a fixed gain is to be normalized, or pools do not
             divide the channels.
 
     Reference:
@@ -114,20 +115,20 @@ class PooledDivNorm(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if not 0 <= p <= 1:
-            raise ValueError(f"Expected a pool exponent `p` from 0 to 1, received {p}.")
+            raise InputError(f"Expected a pool exponent `p` from 0 to 1, received {p}.")
         if not 0 < power < math.inf:
-            raise ValueError(f"Expected a `power` above 0, received {power}.")
+            raise InputError(f"Expected a `power` above 0, received {power}.")
         if not 0 <= epsilon < math.inf:
-            raise ValueError(f"Expected an `epsilon` of 0 or more, received {epsilon}.")
+            raise InputError(f"Expected an `epsilon` of 0 or more, received {epsilon}.")
         for name, value in {"initial_gamma": initial_gamma, "initial_sigma": initial_sigma}.items():
             if not math.isfinite(value):
-                raise ValueError(f"Expected `{name}` to be finite, received {value}.")
+                raise InputError(f"Expected `{name}` to be finite, received {value}.")
         for name, normalize, fix in (
             ("gamma", normalize_gamma, fix_gamma),
             ("sigma", normalize_sigma, fix_sigma),
         ):
             if normalize and fix:
-                raise ValueError(
+                raise InputError(
                     f"Expected `normalize_{name}` or `fix_{name}`, received both: a fixed {name} "
                     "is the same for all pools, so leave the first out."
                 )
@@ -207,10 +208,19 @@ class PooledDivNorm(keras.layers.Layer):
 
     def get_config(self):
         names = (
-            "p", "power", "initial_gamma", "initial_sigma", "epsilon", "single_gamma",
-            "single_sigma", "fix_gamma", "fix_sigma", "normalize_gamma", "normalize_sigma",
+            "p",
+            "power",
+            "initial_gamma",
+            "initial_sigma",
+            "epsilon",
+            "single_gamma",
+            "single_sigma",
+            "fix_gamma",
+            "fix_sigma",
+            "normalize_gamma",
+            "normalize_sigma",
             "upstream_exact",
-        )  # fmt: skip
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

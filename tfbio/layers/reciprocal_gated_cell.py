@@ -8,9 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import Pair, convolve, known_channels, output_sizes, pair
 from tfbio.layers._gates import drawn_apart, kaiming_fan_out
-from tfbio.layers.conv_cell import ConvCell, check_normalization, normalization_layer
+from tfbio.layers.conv_cell import ConvCell, Normalization, check_normalization, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="tfbio")
@@ -55,7 +56,7 @@ class ReciprocalGatedCell(ConvCell):
         Output (N, H', W', filters), and the list of states [h, c], the first of them the output.
 
     Raises:
-        ValueError: an argument is out of range, or without P there are strides or another number
+        InputError: an argument is out of range, or without P there are strides or another number
             of channels than `filters`.
 
     Reference:
@@ -81,7 +82,7 @@ class ReciprocalGatedCell(ConvCell):
         kernel_size: int | Pair,
         strides: int | Pair = 1,
         activation: Any = "relu",
-        normalization: str | None = None,
+        normalization: Normalization | None = None,
         preconv_kernel_size: int | Pair | None = 1,
         kernel_initializer: Any = None,
         **kwargs: Any,
@@ -95,7 +96,7 @@ class ReciprocalGatedCell(ConvCell):
             else pair(preconv_kernel_size, "preconv_kernel_size")
         )
         if preconv_kernel_size is None and self.strides != (1, 1):
-            raise ValueError(
+            raise InputError(
                 f"Expected `strides` of 1 without a convolution of the inputs, received {strides}: "
                 "give a `preconv_kernel_size`."
             )
@@ -113,7 +114,7 @@ class ReciprocalGatedCell(ConvCell):
             sizes = output_sizes(inputs_shape, window, self.strides, self.padding, self.name)
             return (inputs_shape[0], *sizes, self.filters)
         if channels != self.filters:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of {self.filters} channels, as many as `filters`, received "
                 f"{tuple(inputs_shape)}: give a `preconv_kernel_size`."
             )

@@ -40,7 +40,7 @@ class TunedDivNorm(keras.layers.Layer):
         (N, H, W, C)
 
     Raises:
-        ValueError: the number of channels is not known.
+        InputError: the number of channels is not known.
 
     Reference:
         Pogoncheff, Granley, Beyeler (2023), doi:10.48550/arXiv.2305.11275. Tuned normalization:

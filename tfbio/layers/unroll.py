@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import count
 from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._replica_noise import dropout_mask
@@ -53,7 +54,7 @@ class Unroll(KeepsRandomState, keras.layers.Layer):
         (N, T, H', W', filters) with `return_sequences`, else (N, H', W', filters).
 
     Raises:
-        ValueError: an argument is out of range, or the inputs have neither of these shapes.
+        InputError: an argument is out of range, or the inputs have neither of these shapes.
 
     Reference:
         Spatial dropout: Tompson, Goroshin, Jain, LeCun, Bregler (2015), "Efficient object
@@ -84,15 +85,15 @@ class Unroll(KeepsRandomState, keras.layers.Layer):
         **kwargs: Any,
     ):
         if not isinstance(cell, ConvCell):
-            raise ValueError(f"Expected a `ConvCell` to unroll, received {cell!r}.")
+            raise InputError(f"Expected a `ConvCell` to unroll, received {cell!r}.")
         kwargs.setdefault("dtype", cell.dtype_policy)
         super().__init__(**kwargs)
         if not 0 <= dropout < 1:
-            raise ValueError(f"Expected `dropout` from 0 to below 1, received {dropout}.")
+            raise InputError(f"Expected `dropout` from 0 to below 1, received {dropout}.")
         if seed is not None:
             check_seed(seed, "seed")
         if recurrent_dropout and set(cell.state_size) != {cell.output_size}:
-            raise ValueError(
+            raise InputError(
                 "Expected a cell whose states have the channels of its output with "
                 f"`recurrent_dropout`, received {type(cell).__name__} with {cell.state_size}."
             )
@@ -155,7 +156,7 @@ class Unroll(KeepsRandomState, keras.layers.Layer):
         """As many states as the cell has."""
         names = self.cell.state_names
         if not isinstance(initial_state, (list, tuple)) or len(initial_state) != len(names):
-            raise ValueError(
+            raise InputError(
                 f"Expected `initial_state` of {self.name!r} to be a list of as many states as the "
                 f"cell has ({', '.join(names)}), received {initial_state!r}."
             )
@@ -190,7 +191,7 @@ class Unroll(KeepsRandomState, keras.layers.Layer):
         if len(inputs_shape) == 4:
             return tuple(inputs_shape)
         if len(inputs_shape) != 5 or not inputs_shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"Expected inputs of {self.name!r} of shape (N, H, W, C), or (N, T, H, W, C) with "
                 f"a known number of time steps T, 1 or more; received {tuple(inputs_shape)}."
             )

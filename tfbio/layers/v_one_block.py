@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbio.errors import InputError
 from tfbio.layers._convolution import count, known_channels, odd, output_sizes, pair
 from tfbio.layers._single_channel import check_channels, responses_by_filter, to_image
 from tfbio.layers.gabor_conv2d import GaborConv2D
@@ -83,7 +84,7 @@ class VOneBlock(keras.layers.Layer):
         (N, ceil(H / stride), ceil(W / stride), simple_channels + complex_channels)
 
     Raises:
-        ValueError: an argument is out of range.
+        InputError: an argument is out of range.
 
     Reference:
         Dapello, Marques, Schrimpf, Geiger, Cox, DiCarlo (2020), "Simulating a Primary Visual
@@ -133,13 +134,13 @@ class VOneBlock(keras.layers.Layer):
         numbers = {"simple_channels": simple_channels, "complex_channels": complex_channels}
         for name, number in numbers.items():
             if not isinstance(number, (int, np.integer)) or number < 0:
-                raise ValueError(f"Expected `{name}` to be 0 or more, received {number!r}.")
+                raise InputError(f"Expected `{name}` to be 0 or more, received {number!r}.")
         if simple_channels + complex_channels == 0:
-            raise ValueError("Expected simple or complex cells, received 0 of both.")
+            raise InputError("Expected simple or complex cells, received 0 of both.")
         positive = {"k_exc": k_exc, "visual_degrees": visual_degrees}
         for name, value in positive.items():
             if not 0 < value < math.inf:
-                raise ValueError(f"Expected `{name}` above 0, received {value!r}.")
+                raise InputError(f"Expected `{name}` above 0, received {value!r}.")
         if image_size is not None:
             count(image_size, "image_size")
         self.simple_channels = int(simple_channels)
@@ -182,7 +183,7 @@ class VOneBlock(keras.layers.Layer):
         colors, size = known_channels(inputs_shape), self.image_size
         if size is None:
             if None in inputs_shape[1:3]:
-                raise ValueError(
+                raise InputError(
                     f"Expected `image_size`, the pixels that {self.visual_degrees} degrees span, "
                     f"for inputs of unknown size {tuple(inputs_shape)}."
                 )
@@ -303,7 +304,7 @@ def _check_parameters(
     arrays = {name: np.asarray(values, np.float64) for name, values in given.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
     if shapes != dict.fromkeys(_PARAMETERS, (cells,)):
-        raise ValueError(
+        raise InputError(
             f"Expected `parameters` to be {', '.join(_PARAMETERS)}, one number for each of {cells} "
             f"cells, received arrays of shape {shapes}."
         )
@@ -319,7 +320,7 @@ def _two_rows(channels: Any, cells: int) -> tuple[tuple[int, ...], tuple[int, ..
         rows = np.zeros((0, 0, 0))
     both = (rows, rows) if rows.ndim == 1 else tuple(rows)
     if len(both) != 2:
-        raise ValueError(
+        raise InputError(
             f"Expected `channels` for the two phases of {cells} cells, received an array of shape "
             f"{rows.shape}."
         )

@@ -8,11 +8,13 @@ from tfbio.models.divisive_normalization import (
     resnet50_divnorm,
     vgg16_divnorm,
 )
+from tfbio.models.divisive_normalization_config import DivisiveNormalizationConfig
 from tfbio.models.features import features, layer_outputs
 from tfbio.models.gammanet import gammanet, gammanet_map
 from tfbio.models.hgru import hconvgru, hgru, vgg16_hgru
 from tfbio.models.logits import logits_model
 from tfbio.models.noise import noise_layers, noise_setting, set_noise
+from tfbio.models.parameters import Parameter
 from tfbio.models.registry import (
     ModelInfo,
     create_model,
@@ -33,6 +35,12 @@ from tfbio.models.towers import (
 from tfbio.models.v1_components import (
     resnet50,
     resnet50_center_surround,
+    resnet50_cortical_magnification,
+    resnet50_div_norm,
+    resnet50_local_rf,
+    resnet50_tuned_norm,
+)
+from tfbio.models.v1_composites import (
     resnet50_composite_a,
     resnet50_composite_b,
     resnet50_composite_c,
@@ -40,13 +48,9 @@ from tfbio.models.v1_components import (
     resnet50_composite_e,
     resnet50_composite_f,
     resnet50_composite_g,
-    resnet50_cortical_magnification,
-    resnet50_div_norm,
-    resnet50_local_rf,
-    resnet50_tuned_norm,
 )
+from tfbio.models.vone_front_end import FrontEndConfig, add_v1_front_end
 from tfbio.models.vonenet import (
-    add_v1_front_end,
     vone_alexnet,
     vone_block,
     vone_cornet_s,
@@ -54,7 +58,10 @@ from tfbio.models.vonenet import (
 )
 
 __all__ = [
+    "DivisiveNormalizationConfig",
+    "FrontEndConfig",
     "ModelInfo",
+    "Parameter",
     "add_v1_front_end",
     "alexnet_divnorm",
     "b_cnn",

@@ -119,12 +119,13 @@ def bl_rcnn(
     image = keras.Input(input_shape, name="image")
     static_input = _scale_pixels(image) if include_preprocessing else image
     areas = [
-        BLConv2D(filters, kernel_size, kernel_regularizer=keras.regularizers.L2(_L2),
-                 name=f"RCL_{n}")
+        BLConv2D(
+            filters, kernel_size, kernel_regularizer=keras.regularizers.L2(_L2), name=f"RCL_{n}"
+        )
         for n, (filters, kernel_size) in enumerate(
             zip(scaled(BL_FILTERS, width), BL_KERNEL_SIZES, strict=True)
         )
-    ]  # fmt: skip
+    ]
     readout = _readout(classes)
     last_activity: list[Any] = [None] * len(areas)
     image_drive = None
@@ -288,9 +289,15 @@ def b_k_cnn(
         (11, 11)
     """
     return _b_network(
-        input_shape, classes, weights, classifier_activation, include_preprocessing, name, width,
+        input_shape,
+        classes,
+        weights,
+        classifier_activation,
+        include_preprocessing,
+        name,
+        width,
         kernel_sizes=(11, 7, 5, 5, 5, 5, 3),
-    )  # fmt: skip
+    )
 
 
 @register_model(**_FACTS, quick_start=_QUICK_SIZE)
@@ -321,9 +328,15 @@ def b_f_cnn(
         24
     """
     return _b_network(
-        input_shape, classes, weights, classifier_activation, include_preprocessing, name, width,
+        input_shape,
+        classes,
+        weights,
+        classifier_activation,
+        include_preprocessing,
+        name,
+        width,
         filters=tuple(2 * filters for filters in BL_FILTERS),
-    )  # fmt: skip
+    )
 
 
 @register_model(**_FACTS, quick_start=_QUICK_SIZE)
@@ -353,9 +366,15 @@ def b_d_cnn(
         (None, 1, 1, 256)
     """
     return _b_network(
-        input_shape, classes, weights, classifier_activation, include_preprocessing, name, width,
+        input_shape,
+        classes,
+        weights,
+        classifier_activation,
+        include_preprocessing,
+        name,
+        width,
         convolutions_per_area=2,
-    )  # fmt: skip
+    )
 
 
 # === Parts that both kinds of network share ===

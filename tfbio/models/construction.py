@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,6 +16,20 @@ from tfbio.weights.reading import read_tensors
 
 DEFAULT_CLASSES = 1000
 InputShape = tuple[int | None, int | None, int]
+# Any dataclass.
+Config = TypeVar("Config", bound=Any)
+
+
+@dataclass(frozen=True)
+class CommonArguments:
+    """The arguments that every classifier of the registry has, in their order."""
+
+    input_shape: InputShape
+    classes: int | None
+    weights: Any
+    classifier_activation: str | None
+    include_preprocessing: bool
+    name: str
 
 
 def weights_and_classes(
@@ -79,6 +94,26 @@ def check_input_shape(
         )
 
 
+def check_blocks(blocks: Sequence[int], published: Sequence[int]) -> None:
+    """Refuse what is no number of blocks for each of the four stages of a ResNet.
+
+    Args:
+        blocks: as the user gave them.
+        published: for the error.
+
+    Raises:
+        InputError: there are not four, or one is below 1.
+
+    Example:
+        >>> check_blocks((2, 2, 2, 2), published=(3, 4, 6, 3))
+    """
+    if np.shape(blocks) != (4,) or min(blocks) < 1:
+        raise InputError(
+            f"Expected numbers of blocks for four stages, such as {tuple(published)}, received "
+            f"{blocks!r}."
+        )
+
+
 def scaled(filters: Sequence[int], width: float) -> list[int]:
     """Numbers of filters times the width, each at least 1.
 
@@ -94,31 +129,38 @@ def scaled(filters: Sequence[int], width: float) -> list[int]:
     return [max(1, round(count * width)) for count in filters]
 
 
-def show_arguments(
-    build: Any, shared: Callable[..., Any], own: Callable[..., Any] | None = None, skipped: int = 0
-) -> None:
-    """Let `inspect.signature` list the arguments that a builder passes on.
+def with_options(
+    kind: type[Config], given: Config | None, options: Mapping[str, Any], taker: str
+) -> Config:
+    """A configuration, with those of its fields that are given as keywords.
 
     Args:
-        build: a builder that takes `**others`.
-        shared: a function whose arguments are those of all models of its family.
-        own: a function whose last arguments are those of this model alone.
-        skipped: the number of arguments of `own` before them.
+        kind: the dataclass.
+        given: one of its kind, or None for the published one.
+        options: some of its fields by name, which come before those of `given`.
+        taker: what takes them, for the error.
+
+    Raises:
+        InputError: `given` is something else, or there is no such field.
 
     Example:
-        >>> def build(input_shape, **others): ...
-        >>> def of_family(noise="off"): ...
-        >>> show_arguments(build, of_family)
-        >>> list(inspect.signature(build).parameters)
-        ['input_shape', 'noise']
+        >>> @dataclass(frozen=True)
+        ... class Size:
+        ...     width: float = 1.0
+        ...     depth: int = 3
+        >>> with_options(Size, Size(depth=2), {"width": 0.5}, "The network")
+        Size(width=0.5, depth=2)
     """
-
-    def named(function: Callable[..., Any]) -> list[inspect.Parameter]:
-        parameters = inspect.signature(function).parameters.values()
-        return [each for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
-
-    arguments = [*named(build), *named(shared), *(named(own)[skipped:] if own else [])]
-    build.__signature__ = inspect.Signature(arguments, return_annotation=keras.Model)
+    if given is not None and not isinstance(given, kind):
+        raise InputError(f"Expected a {kind.__name__}, received {given!r}.")
+    known = [each.name for each in dataclasses.fields(kind)]
+    strange = sorted(set(options) - set(known))
+    if strange:
+        raise InputError(
+            f"{taker} takes no argument {', '.join(map(repr, strange))}; it takes "
+            f"{', '.join(known)}."
+        )
+    return kind(**options) if given is None else dataclasses.replace(given, **options)
 
 
 def normalized_pixels(image: Any, mean: Sequence[float], std: Sequence[float]) -> Any:

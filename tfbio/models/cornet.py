@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfbio.errors import InputError
+from tfbio.framing import Framing
 from tfbio.layers.multi_stride_conv2d import MultiStrideConv2D
 from tfbio.models import resnet
 from tfbio.models.construction import (
@@ -136,7 +137,7 @@ def back_end(
     family="VOneNet",
     input_shape=(224, 224, 3),
     reference="10.48550/arXiv.1909.06161",
-    crop_ratio=0.875,
+    framing=Framing(crop_ratio=0.875),
     weight_formats=("PyTorch state dict",),
     quick_start={"input_shape": (64, 64, 3), "width": 0.25},
 )

@@ -19,16 +19,16 @@ from tfbio.models.construction import (
     weights_and_classes,
 )
 from tfbio.models.registry import register_model
-from tfbio.models.vgg import vgg_blocks
+from tfbio.models.vgg import VGGType, vgg_blocks
 from tfbio.weights.loading import load_weights
 
 # Where the areas end.
-_AREAS = {
+_AREAS: dict[VGGType, tuple[str, ...]] = {
     "normal": ("conv2_2", "conv3_3", "conv4_3", "conv5_3"),
     "small": ("conv2", "conv3", "conv4", "conv5"),
 }
 # Below it the highest area has less than the three pixels that attention reflects.
-_SMALLEST = {"normal": 48, "small": 101}
+_SMALLEST: dict[VGGType, int] = {"normal": 48, "small": 101}
 
 _FACTS: dict[str, Any] = {
     "family": "shape-selective RNNs",
@@ -48,7 +48,7 @@ def gammanet(
     classifier_activation: str | None = "softmax",
     include_preprocessing: bool = True,
     name: str = "gammanet",
-    tower_type: str = "normal",
+    tower_type: VGGType = "normal",
     timesteps: int = 8,
     return_sequences: bool = False,
     width: float = 1.0,
@@ -72,7 +72,7 @@ def gammanet(
         include_preprocessing: scale pixels from [0, 255] to [0, 1] inside the model. Without it
             the model expects [0, 1].
         name: name of the model.
-        tower_type: `"normal"` for a VGG16 of 13 convolutions, `"small"` for five.
+        tower_type: convolutions of the network, `"normal"` for the 13 of VGG16, `"small"` for five.
         timesteps: number of time steps, 1 or more. It changes no weight.
         return_sequences: return all time steps, or the last one.
         width: factor on the number of filters of every layer; 1 is the published network.
@@ -127,7 +127,7 @@ def gammanet_map(
     weights: Any = None,
     include_preprocessing: bool = True,
     name: str = "gammanet_map",
-    tower_type: str = "normal",
+    tower_type: VGGType = "normal",
     timesteps: int = 8,
     return_sequences: bool = False,
     width: float = 1.0,
@@ -172,7 +172,7 @@ def gammanet_map(
 def _readout_map(
     input_shape: tuple[int, int, int],
     include_preprocessing: bool,
-    tower_type: str,
+    tower_type: VGGType,
     timesteps: int,
     return_sequences: bool,
     width: float,
@@ -194,13 +194,16 @@ def _readout_map(
     layers = {
         "network_readout_norm": instance_norm("norm", cell.dtype_policy),
         "network_readout_conv": keras.layers.Conv2D(
-            1, 1, data_format="channels_last", name="conv",
+            1,
+            1,
+            data_format="channels_last",
+            name="conv",
             kernel_initializer=keras.initializers.VarianceScaling(
                 2.0, "fan_in", "untruncated_normal"
             ),
         ),
         "network_readout_resize": BilinearResizing(input_shape[:2], name="resize"),
-    }  # fmt: skip
+    }
     for name, layer in layers.items():
         outputs = OverTime(layer, name=name)(outputs)
     return image, outputs

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfbio.errors import InputError
 from tfbio.layers.batch_statistics import BatchStatistics
@@ -122,21 +123,28 @@ def hgru(
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
     pixels = unit_pixels(image) if include_preprocessing else image
-    try:
-        drive = keras.layers.Conv2D(
-            filters, 7, strides, padding="same", data_format="channels_last",
-            kernel_initializer=ContourFilters(), name="contours",
-        )(pixels)  # fmt: skip
-        drive = keras.ops.square(drive)
-        cell = HGRUCell(
-            filters, kernel_size, activation=activation, shared_kernel=shared_kernel,
-            hidden_init=hidden_init, max_timesteps=timesteps, name="hgru_cell",
-        )  # fmt: skip
-        outputs = Unroll(cell, timesteps=timesteps, return_sequences=return_sequences, name="hgru")(
-            drive
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    drive = keras.layers.Conv2D(
+        filters,
+        7,
+        strides,
+        padding="same",
+        data_format="channels_last",
+        kernel_initializer=ContourFilters(),
+        name="contours",
+    )(pixels)
+    drive = keras.ops.square(drive)
+    cell = HGRUCell(
+        filters,
+        kernel_size,
+        activation=activation,
+        shared_kernel=shared_kernel,
+        hidden_init=hidden_init,
+        max_timesteps=timesteps,
+        name="hgru_cell",
+    )
+    outputs = Unroll(cell, timesteps=timesteps, return_sequences=return_sequences, name="hgru")(
+        drive
+    )
     outputs = _normalized(outputs, "hgru_norm")
     for layer in (
         keras.layers.Conv2D(
@@ -231,20 +239,25 @@ def hconvgru(
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
     pixels = unit_pixels(image) if include_preprocessing else image
-    try:
-        drive = keras.layers.Conv2D(
-            filters, 5, padding="same", activation="softplus", data_format="channels_last",
-            name="conv0",
-        )(pixels)  # fmt: skip
-        cell = HGRUCell(
-            filters, kernel_size, hidden_init=hidden_init, max_timesteps=timesteps,
-            upstream_exact=upstream_exact, name="unit1_cell",
-        )  # fmt: skip
-        outputs = Unroll(
-            cell, timesteps=timesteps, return_sequences=return_sequences, name="unit1"
-        )(drive)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    drive = keras.layers.Conv2D(
+        filters,
+        5,
+        padding="same",
+        activation="softplus",
+        data_format="channels_last",
+        name="conv0",
+    )(pixels)
+    cell = HGRUCell(
+        filters,
+        kernel_size,
+        hidden_init=hidden_init,
+        max_timesteps=timesteps,
+        upstream_exact=upstream_exact,
+        name="unit1_cell",
+    )
+    outputs = Unroll(cell, timesteps=timesteps, return_sequences=return_sequences, name="unit1")(
+        drive
+    )
     norm = (
         BatchStatistics(epsilon=1e-3, name="bn")
         if upstream_exact
@@ -253,12 +266,15 @@ def hconvgru(
     outputs = OverTime(norm, separately=True, name="bn")(outputs)
     for layer in (
         keras.layers.Conv2D(
-            _PATHFINDER_CLASSES, 1, data_format="channels_last",
-            activation=keras.layers.LeakyReLU(0.01), kernel_initializer=torch_uniform(),
+            _PATHFINDER_CLASSES,
+            1,
+            data_format="channels_last",
+            activation=keras.layers.LeakyReLU(0.01),
+            kernel_initializer=torch_uniform(),
             name="conv6",
         ),
         keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="avgpool"),
-    ):  # fmt: skip
+    ):
         outputs = OverTime(layer, name=layer.name)(outputs)
     dense = keras.layers.Dense(
         classes,
@@ -356,29 +372,36 @@ def vgg16_hgru(
     check_input_shape(input_shape, _SMALLEST_VGG_INPUT)
     if not hgru_layers:
         raise InputError("Expected at least one layer with an hGRU behind it, received none.")
+    if any(np.shape(each) != (2,) for each in hgru_layers):
+        raise InputError(
+            "Expected `hgru_layers` of pairs, the name of a convolution and the kernel size of "
+            f"its hGRU, received {hgru_layers!r}."
+        )
     # === Functional model ===
     image = keras.Input(input_shape, name="image")
     outputs = normalized_pixels(image, *_IMAGENET_PIXELS) if include_preprocessing else image
     cuts = [cut for cut, _ in hgru_layers]
     blocks = vgg_blocks("normal", cuts, width, relu)
-    try:
-        for number, block in enumerate(blocks):
-            for layer in block:
-                outputs = OverTime(layer, name=layer.name)(outputs) if number else layer(outputs)
-            if number == len(hgru_layers):
-                break
-            cell = HGRUCell(
-                outputs.shape[-1], hgru_layers[number][1], hidden_init=hidden_init,
-                max_timesteps=timesteps, upstream_exact=upstream_exact,
-                name=f"hgru_units_{number}_cell",
-            )  # fmt: skip
-            last = number == len(hgru_layers) - 1
-            outputs = Unroll(
-                cell, timesteps=timesteps, return_sequences=return_sequences or not last,
-                name=f"hgru_units_{number}",
-            )(outputs)  # fmt: skip
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    for number, block in enumerate(blocks):
+        for layer in block:
+            outputs = OverTime(layer, name=layer.name)(outputs) if number else layer(outputs)
+        if number == len(hgru_layers):
+            break
+        cell = HGRUCell(
+            outputs.shape[-1],
+            hgru_layers[number][1],
+            hidden_init=hidden_init,
+            max_timesteps=timesteps,
+            upstream_exact=upstream_exact,
+            name=f"hgru_units_{number}_cell",
+        )
+        last = number == len(hgru_layers) - 1
+        outputs = Unroll(
+            cell,
+            timesteps=timesteps,
+            return_sequences=return_sequences or not last,
+            name=f"hgru_units_{number}",
+        )(outputs)
     if include_top:
         mean = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="avgpool")
         outputs = OverTime(mean, name="avgpool")(outputs)

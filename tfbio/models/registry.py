@@ -6,11 +6,15 @@ import fnmatch
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 from tfbio.errors import InputError, UnknownNameError
+from tfbio.framing import Framing
+from tfbio.models.parameters import Parameter, argument_names, parameters_of
+
+Builder = TypeVar("Builder", bound=Callable[..., keras.Model])
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,10 @@ class ModelInfo:
     Attributes:
         name: the registered name.
         builder: the function that builds it.
-        family: the research project it comes from, as the documentation groups them.
         input_shape: the published input shape (H, W, C), pixels.
-        crop_ratio: the published evaluation scales an image's shorter side to the input size
-            divided by this ratio, then crops the centre.
-        resize_through: the size that it crops to before it scales to the input, if another.
+        family: the research project it comes from, as the documentation groups them.
         reference: DOI of the paper.
+        framing: how the published evaluation brings an image to the size of the input.
         weight_formats: what `tfbio.load_weights` reads into it.
         recurrent: whether the output can have a time axis (`return_sequences`).
         trained_over_time: whether the published training takes the mean loss over all time steps;
@@ -34,62 +36,113 @@ class ModelInfo:
             commands use them on the embedded data sets, and say so.
         recipe: the flag file of the published training, if there is one.
         classifier: whether the output is one probability per class.
+        options: the dataclass whose fields the builder takes as keywords, beside the arguments of
+            its signature, if there is one.
     """
 
     name: str
     builder: Callable[..., keras.Model]
-    family: str
     input_shape: tuple[int, int, int]
-    reference: str
-    crop_ratio: float = 1.0
-    resize_through: tuple[int, int] | None = None
+    family: str = "other"
+    reference: str = ""
+    framing: Framing = field(default_factory=Framing)
     weight_formats: tuple[str, ...] = ()
     recurrent: bool = False
     trained_over_time: bool = False
     quick_start: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None
     classifier: bool = True
+    options: type[Any] | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The names of the builder's arguments."""
-        return tuple(inspect.signature(self.builder).parameters)
+        """The names of the builder's arguments, and of the fields that it takes as keywords."""
+        return argument_names(self.builder, self.options)
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The builder's arguments with their types, published values and descriptions, by name.
+
+        What a docstring leaves to another model's ("Arguments are `resnet50`'s") is looked up in
+        the models of the same file, then of the same family, then in all.
+        """
+
+        def distance(other: ModelInfo) -> int:
+            if other.builder.__module__ == self.builder.__module__:
+                return 0
+            return 1 if other.family == self.family else 2
+
+        others = sorted(_REGISTRY.values(), key=distance)
+        return parameters_of(
+            self.builder, self.options, [(other.builder, other.options) for other in others]
+        )
 
     def published(self, names: Iterable[str]) -> dict[str, Any]:
         """The published values of some arguments: the builder's defaults."""
-        parameters = inspect.signature(self.builder).parameters
+        parameters = self.parameters
         return {name: parameters[name].default for name in names}
 
 
 _REGISTRY: dict[str, ModelInfo] = {}
 
 
-def register_model(**facts: Any) -> Callable[[Callable[..., keras.Model]], Callable]:
+def register_model(
+    *,
+    family: str = "other",
+    input_shape: tuple[int, int, int] | None = None,
+    **facts: Any,
+) -> Callable[[Builder], Builder]:
     """Register the decorated builder under its own name.
 
+    A builder is any function that returns a `keras.Model`. It needs none of the usual arguments;
+    those that it has are flags of the commands, described by its docstring.
+
     Args:
-        **facts: the fields of `ModelInfo` other than `name` and `builder`.
+        family: what the documentation groups it with.
+        input_shape: published input shape (H, W, C), pixels; by default that of the builder's
+            argument `input_shape`.
+        **facts: the other fields of `ModelInfo`, but for `name` and `builder`.
 
     Returns:
         A decorator that hands the builder back as it is.
 
+    Raises:
+        InputError: the name is taken, or there is no input shape.
+
     Example:
         >>> import keras
         >>> from tfbio.models import registry
-        >>> @registry.register_model(family="example", input_shape=(8, 8, 3), reference="none")
-        ... def example_net(input_shape=(8, 8, 3), name="example_net"):
+        >>> @registry.register_model()
+        ... def example_net(input_shape=(8, 8, 3), units: int = 4, name="example_net"):
         ...     inputs = keras.Input(input_shape)
-        ...     return keras.Model(inputs, keras.layers.Flatten()(inputs), name=name)
+        ...     outputs = keras.layers.Dense(units)(keras.layers.Flatten()(inputs))
+        ...     return keras.Model(inputs, outputs, name=name)
         >>> registry.create_model("example_net").output_shape
-        (None, 192)
+        (None, 4)
+        >>> registry.model_info("example_net").parameters["units"].annotation
+        <class 'int'>
         >>> del registry._REGISTRY["example_net"]
     """
 
-    def register(builder: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
+    def register(builder: Builder) -> Builder:
         name = builder.__name__
-        if name in _REGISTRY:
-            raise ValueError(f"Expected a new model name, received {name!r}, registered already.")
-        _REGISTRY[name] = ModelInfo(name=name, builder=builder, **facts)
+        known = _REGISTRY.get(name)
+        # A cell of a notebook that is run again replaces what it registered.
+        if known is not None and known.builder.__module__ != builder.__module__:
+            raise InputError(f"Expected a new model name, received {name!r}, registered already.")
+        shape = input_shape
+        if shape is None:
+            argument = inspect.signature(builder).parameters.get("input_shape")
+            shape = None if argument is None else argument.default
+        if not (isinstance(shape, tuple) and len(shape) == 3):
+            raise InputError(
+                f"Expected {name!r} to say its input shape (height, width, channels), received "
+                f"{shape!r}: give `input_shape` to `register_model`, or the builder an argument "
+                "`input_shape` with a default."
+            )
+        _REGISTRY[name] = ModelInfo(
+            name=name, builder=builder, input_shape=shape, family=family, **facts
+        )
         return builder
 
     return register

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import keras
 
@@ -44,11 +45,12 @@ _VGG_SMALL = (
         for number, filters in enumerate((128, 256, 256, 512), start=2)
     ),
 )
-VGG = {"normal": _VGG16, "small": _VGG_SMALL}
+VGGType = Literal["normal", "small"]
+VGG: dict[VGGType, tuple[Convolution, ...]] = {"normal": _VGG16, "small": _VGG_SMALL}
 
 
 def vgg_blocks(
-    tower_type: str = "normal",
+    tower_type: VGGType = "normal",
     cuts: Sequence[str] = (),
     width: float = 1.0,
     relu: bool = True,

@@ -1,4 +1,4 @@
-"""The flag that has Weights & Biases follow a training."""
+"""Weights & Biases follow a training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
-from absl import flags
 
+from tfbio._configuration import values_of
 from tfbio.errors import InputError
+from tfbio.training.config import TrainingConfig
 from tfbio.training.run_directory import RunDirectory
 
 _Tracking = tuple[list[keras.callbacks.Callback], Callable[[Mapping[str, float]], object] | None]
@@ -21,44 +22,38 @@ _ID = "wandb_id"
 _LOGGED_BY_KERAS = ("loss", "accuracy", "learning_rate")
 
 
-def define_tracking_flags(values: flags.FlagValues) -> None:
-    """The flag of Weights & Biases."""
-    flags.DEFINE_string(
-        "wandb_project", None,
-        "Project of Weights & Biases that the training is recorded in. WANDB_MODE=offline in the "
-        "environment keeps it on disk.", flag_values=values,
-    )  # fmt: skip
-
-
-def check_tracking(values: flags.FlagValues) -> None:
-    """Refuse --wandb_project where wandb is missing, before anything is written.
+def check_tracking(project: str | None) -> None:
+    """Refuse a project where wandb is missing, before anything is written.
 
     Raises:
         InputError: wandb is not installed.
     """
-    if values.wandb_project is not None:
+    if project is not None:
         _wandb()
 
 
 @contextlib.contextmanager
-def tracked(values: flags.FlagValues, run: RunDirectory) -> Iterator[_Tracking]:
+def tracked(
+    project: str | None, run: RunDirectory, config: TrainingConfig
+) -> Iterator[_Tracking]:
     """Open the run in Weights & Biases, and close it at the end, for better or worse.
 
     Args:
-        values: the flags; without --wandb_project nothing is opened.
-        run: its flags are the configuration, and its folder keeps the files and the id.
+        project: without one nothing is opened.
+        run: its folder keeps the files and the id.
+        config: what the run is.
 
     Yields:
-        Callbacks of `train`, and its `record`.
+        Callbacks of `fit`, and its `record`.
 
     Raises:
         InputError: wandb is not installed, or does not start.
     """
-    if values.wandb_project is None:
+    if project is None:
         yield [], None
         return
     wandb = _wandb()
-    with _opened(wandb, values.wandb_project, run) as opened:
+    with _opened(wandb, project, run, config) as opened:
         (run.path / _ID).write_text(opened.id)
 
         def record(row: Mapping[str, float]) -> None:
@@ -77,27 +72,25 @@ def _wandb() -> Any:
         ) from None
 
 
-def _opened(wandb: Any, project: str, run: RunDirectory) -> Any:
+def _opened(wandb: Any, project: str, run: RunDirectory, config: TrainingConfig) -> Any:
     kept = run.path / _ID
     # A sweep has given its own.
     identity = os.environ.get("WANDB_RUN_ID") or (kept.read_text() if kept.exists() else None)
-    config = {name: _number(value) for name, value in run.settings().items()}
+    values = values_of(config)
+    settings = {**values, **values.pop("arguments")}
+    given = {name: value for name, value in settings.items() if value is not None}
     try:
         return wandb.init(
-            project=project, name=run.path.name, dir=run.path, config=config, id=identity,
+            project=project,
+            name=run.path.name,
+            dir=run.path,
+            config=given,
+            id=identity,
             resume="allow",
-        )  # fmt: skip
+        )
     except wandb.Error as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"Weights & Biases did not start ({reason.rstrip('.')}): without an account, set "
             "WANDB_MODE=offline."
         ) from error
-
-
-def _number(text: str) -> int | float | str:
-    """The text itself if it is none."""
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text

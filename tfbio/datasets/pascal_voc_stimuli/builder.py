@@ -10,7 +10,8 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from PIL import Image
 
-from tfbio.datasets.manual import Download, Files, ManualBuilder, open_files
+from tfbio.datasets.download import Download
+from tfbio.datasets.manual import Files, ManualBuilder, open_files
 from tfbio.errors import InputError
 
 CLASS_NAMES = (

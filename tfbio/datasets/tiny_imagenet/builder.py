@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from tfbio.datasets.manual import Download, Files, ManualBuilder, is_image, open_files
+from tfbio.datasets.download import Download, is_image
+from tfbio.datasets.manual import Files, ManualBuilder, open_files
 from tfbio.errors import InputError
 
 _DOWNLOAD = Download(

@@ -7,31 +7,17 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from tfbio.datasets.manual import (
-    Download,
-    Files,
-    ManualBuilder,
-    inside,
-    is_image,
-    open_files,
-    tar_files,
-    walk_tar,
-)
+from tfbio.datasets.download import Download, is_image
+from tfbio.datasets.manual import Files, ManualBuilder, inside, open_files, tar_files, walk_tar
+from tfbio.datasets.names import CORRUPTIONS, SEVERITIES
 from tfbio.errors import InputError
 
-_CORRUPTIONS = (
-    *("gaussian_noise", "shot_noise", "impulse_noise"),
-    *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
-    *("snow", "frost", "fog", "brightness"),
-    *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
-)
-_SEVERITIES = (1, 2, 3, 4, 5)
 _TOP = "Tiny-ImageNet-C"
 
 _DOWNLOAD = Download(
     archives=("Tiny-ImageNet-C.tar",),
     folders=(_TOP,),
-    holds=_CORRUPTIONS,
+    holds=CORRUPTIONS,
     page="https://zenodo.org/records/2536630",
     size="750,000 small images",
 )
@@ -76,8 +62,8 @@ class TinyImagenetC(ManualBuilder):
             name=f"{corruption}_{severity}",
             description=f"Corruption {corruption} at severity {severity} of 5.",
         )
-        for corruption in _CORRUPTIONS
-        for severity in _SEVERITIES
+        for corruption in CORRUPTIONS
+        for severity in SEVERITIES
     ]
     DOWNLOAD = _DOWNLOAD
     MANUAL_DOWNLOAD_INSTRUCTIONS = _DOWNLOAD.instructions
@@ -133,8 +119,8 @@ def _folder_layout(root: Path) -> tuple[tuple[str, ...], set[str]]:
     """The classes of all configurations, sorted, and the folders of the configurations."""
     folders = {
         f"{corruption}/{severity}": root / corruption / str(severity)
-        for corruption in _CORRUPTIONS
-        for severity in _SEVERITIES
+        for corruption in CORRUPTIONS
+        for severity in SEVERITIES
     }
     present = {name: folder for name, folder in folders.items() if folder.is_dir()}
     classes = {
@@ -161,7 +147,7 @@ def _tar_layout(
         corruption, _, rest = inside(member.name, _TOP).partition("/")
         severity, _, rest = rest.partition("/")
         wnid, _, image = rest.partition("/")
-        if corruption not in _CORRUPTIONS or not is_image(image):
+        if corruption not in CORRUPTIONS or not is_image(image):
             continue
         classes.add(wnid)
         folder = f"{corruption}/{severity}"

@@ -1,7 +1,6 @@
-"""Sixteen everyday classes of ImageNet as a TFDS builder."""
+"""The `imagenet16` data set as a TFDS builder."""
 
 import functools
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,21 +8,16 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from tfbio.datasets.held_out import held_out
-from tfbio.datasets.manual import (
-    Download,
-    Files,
-    ManualBuilder,
-    is_image,
-    open_files,
-    tar_files,
-    walk_tar,
-)
+from tfbio.datasets.chosen_by_hash import chosen_by_hash
+from tfbio.datasets.download import Download, is_image
+from tfbio.datasets.imagenet16.classes import wordnet_ids
+from tfbio.datasets.manual import Files, ManualBuilder, open_files, tar_files, walk_tar
 from tfbio.errors import InputError
 
 _logger = logging.getLogger("tfbio")
 
-_HELD_OUT = 10
+# One in so many training images is for validation.
+_VALIDATION_SHARE = 10
 _NAMED = 5
 
 _DOWNLOAD = Download(
@@ -49,24 +43,6 @@ _CITATION = """\
   booktitle={Advances in Neural Information Processing Systems},
   year={2018}
 }"""
-
-
-@functools.lru_cache(maxsize=1)
-def wordnet_ids() -> dict[str, tuple[str, ...]]:
-    """The sixteen classes, sorted, with the WordNet ids that each is made of.
-
-    Returns:
-        Class name to WordNet ids; 202 in all.
-
-    Reference:
-        Geirhos et al. (2018), arXiv:1808.08750
-
-    Example:
-        >>> wordnet_ids()["bicycle"]
-        ('n02835271', 'n03792782')
-    """
-    text = Path(__file__).with_name("imagenet16_wnids.json").read_text()
-    return {name: tuple(wnids) for name, wnids in sorted(json.loads(text).items())}
 
 
 class Imagenet16(ManualBuilder):
@@ -115,7 +91,8 @@ class Imagenet16(ManualBuilder):
             folder, files = source.parent, _from_tar(source)
         training = _by_class(files, source)
         tenth = {
-            name: held_out(images, len(images) // _HELD_OUT) for name, images in training.items()
+            name: chosen_by_hash(images, len(images) // _VALIDATION_SHARE)
+            for name, images in training.items()
         }
         parts: dict[str, tuple[Files, dict[str, list[str]]]] = {
             "train": (

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from tfbio.datasets.download import Download, is_image
 from tfbio.datasets.imagenet16 import wordnet_ids
-from tfbio.datasets.manual import Download, Files, ManualBuilder, is_image, open_files
+from tfbio.datasets.manual import Files, ManualBuilder, open_files
 from tfbio.errors import InputError
 
 _logger = logging.getLogger("tfbio")
