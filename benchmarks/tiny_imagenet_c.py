@@ -233,7 +233,7 @@ def evaluate_ours(
     import tfbio
     from tfbio.datasets.pipeline import evaluation_batches
     from tfbio.datasets.source import FileSplit
-    from tfbio.evaluation.corruption_robustness import CorruptionRobustness
+    from tfbio.evaluation import CorruptionRobustness
 
     ready = time.perf_counter() - start
 

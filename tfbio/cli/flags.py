@@ -165,9 +165,8 @@ def _value(each: Option, value: Any) -> Any:
         return from_text(each.annotation, text)
     except ValueError as error:
         example = each.facts.get("example", "1,2")
-        raise InputError(
-            f"Expected --{each.name} that are whole numbers, such as {example}, received {text}."
-        ) from error
+        expected = each.facts.get("expected", f"that are whole numbers, such as {example}")
+        raise InputError(f"Expected --{each.name} {expected}, received {text}.") from error
 
 
 # === Help ===

@@ -17,8 +17,7 @@ from tfbio.datasets.cache import cached
 from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
-from tfbio.evaluation.accuracy_over_time import AccuracyOverTime, AccuracyTable
-from tfbio.evaluation.report import format_table
+from tfbio.evaluation.accuracy import AccuracyOverTime, AccuracyTable
 from tfbio.models.registry import create_model, model_info
 from tfbio.training.best_epoch import epochs_since_best
 from tfbio.training.class_weights import balanced_class_weights
@@ -171,10 +170,8 @@ def _trained_run(
     best = keras.saving.load_model(run.model, compile=False)
     split = source.evaluation_split.name
     table = _Measurement(config, source, split, size, best).table()
-    _logger.info(
-        "\nBest model on %s, %s split, %s images:", source.name, split, f"{table.images:,}"
-    )
-    _logger.info("%s", format_table(table))
+    _logger.info(f"\nBest model on {source.name}, {split} split, {table.images:,} images:")
+    _logger.info("%s", table)
     run.write_summary(summary(config, model, history, table, split, seconds))
     _logger.info("\n%s: model.keras, learning_curve.png, summary.json (%.0f s)", run.path, seconds)
     return run

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tfbio.evaluation.accuracy_over_time import AccuracyTable
+from tfbio.evaluation.accuracy import AccuracyTable
 from tfbio.training.best_epoch import best_key
 from tfbio.training.config import TrainingConfig
 from tfbio.training.provenance import peak_memory, provenance

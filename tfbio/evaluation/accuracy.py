@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tfbio.errors import InputError
-from tfbio.models.logits import logits_model
+from tfbio.evaluation.data import EvaluationData
+from tfbio.evaluation.protocol import NoOptions, Work, register_protocol
+from tfbio.evaluation.readout import Readout
+from tfbio.evaluation.table import Table
+
+if TYPE_CHECKING:
+    from tfbio.training.trained import TrainedModel
+
+# Of so many classes, every answer is among the first five.
+_TOP = 5
 
 
 @dataclass(frozen=True)
-class AccuracyTable:
-    """Figures per time step over a set of images.
+class AccuracyTable(Table):
+    """Accuracy and loss per time step over a set of images.
 
     Attributes:
         top1: (T,) fraction of images whose largest readout is the true class.
@@ -25,7 +36,18 @@ class AccuracyTable:
         labels: (images,) true classes.
         unreadable: number of images that could not be read. They are in no row of `predictions`;
             in `top1` and `top5` they count as wrong.
+        classes: number of classes, None if it is not known. Of five or fewer, `top5` says nothing:
+            text and figure leave it out.
+
+    Example:
+        >>> import numpy as np
+        >>> half = np.array([0.5])
+        >>> print(AccuracyTable(half, half, half, np.zeros((2, 1)), np.zeros(2)))
+        time step    top-1    top-5    loss
+                0   50.0 %   50.0 %   0.500
     """
+
+    figure_file: ClassVar[str] = "accuracy_over_time.png"
 
     top1: np.ndarray
     top5: np.ndarray
@@ -33,11 +55,17 @@ class AccuracyTable:
     predictions: np.ndarray
     labels: np.ndarray
     unreadable: int = 0
+    classes: int | None = None
 
     @property
     def images(self) -> int:
         """Number of images that the accuracies are fractions of."""
         return len(self.labels) + self.unreadable
+
+    @property
+    def has_top5(self) -> bool:
+        """Whether `top5` says anything: there are more than five classes."""
+        return self.classes is None or self.classes > _TOP
 
     def rows(self) -> list[dict[str, float]]:
         """One dict per time step, counted from 0."""
@@ -47,6 +75,61 @@ class AccuracyTable:
                 zip(self.top1, self.top5, self.loss, strict=True)
             )
         ]
+
+    def lines(self) -> list[str]:
+        """One line a time step, and how many images count as wrong unseen."""
+        lines = [f"time step    top-1{'    top-5' if self.has_top5 else ''}    loss"]
+        for row in self.rows():
+            top5 = f"  {100 * row['top5']:5.1f} %" if self.has_top5 else ""
+            lines.append(
+                f"{row['time_step']:9d}  {100 * row['top1']:5.1f} %{top5}  {row['loss']:6.3f}"
+            )
+        if self.unreadable:
+            lines.append(
+                f"{self.unreadable} of {self.images} images could not be read and count as wrong."
+            )
+        return lines
+
+    def results(self) -> dict[str, Any]:
+        """Number of images, and the rows."""
+        return {
+            "images": self.images,
+            "unreadable_images": self.unreadable,
+            "time_steps": self.rows(),
+        }
+
+    def draw(self, figure: Figure) -> None:
+        """Accuracy over time steps."""
+        axes = figure.subplots()
+        steps = range(len(self.top1))
+        axes.plot(steps, 100 * self.top1, "o-", label="top-1")
+        if self.has_top5:
+            axes.plot(steps, 100 * self.top5, "s--", label="top-5")
+            figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        what = "accuracy (%)" if self.has_top5 else "top-1 accuracy (%)"
+        axes.set(xlabel="time step", ylabel=what, ylim=(-2, 102))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+
+
+@register_protocol("accuracy")
+def accuracy(
+    trained: TrainedModel, data: EvaluationData, options: NoOptions, work: Work
+) -> AccuracyTable:
+    """Top-1 and top-5 accuracy and loss at each of the model's time steps.
+
+    Args:
+        trained: the model.
+        data: one split of one data set.
+        options: none.
+        work: told of every batch.
+
+    Returns:
+        An `AccuracyTable`.
+    """
+    del options
+    measure = AccuracyOverTime(trained.model)
+    return measure(data.batches(), len(data.split.unreadable), work.progress)
 
 
 class AccuracyOverTime:
@@ -58,7 +141,7 @@ class AccuracyOverTime:
     are in float64.
 
     Args:
-        model: a model of the registry, with or without a time axis.
+        model: a classifier, with or without a time axis; see `Readout`.
 
     Example:
         >>> import numpy as np, tfbio
@@ -71,7 +154,7 @@ class AccuracyOverTime:
 
     def __init__(self, model: keras.Model):
         self._name = model.name
-        self._forward = _compiled(logits_model(model))
+        self._readout = Readout(model)
 
     def __call__(
         self, batches: Iterable[tuple[Any, Any]], unreadable: int = 0, progress: Any = None
@@ -95,8 +178,7 @@ class AccuracyOverTime:
         predictions: list[np.ndarray] = []
         all_labels: list[np.ndarray] = []
         for images, labels in batches:
-            logits = np.asarray(keras.ops.convert_to_numpy(self._forward(images)), np.float64)
-            logits = logits[:, None] if logits.ndim == 2 else logits
+            logits = self._readout(images)
             labels = np.asarray(labels).reshape(-1)
             self._check(logits, labels)
             rank, loss = rank_and_loss(logits, labels)
@@ -117,6 +199,7 @@ class AccuracyOverTime:
             predictions=np.concatenate(predictions),
             labels=np.concatenate(all_labels),
             unreadable=unreadable,
+            classes=logits.shape[-1],
         )
 
     def _check(self, logits: np.ndarray, labels: np.ndarray) -> None:
@@ -157,18 +240,3 @@ def rank_and_loss(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     peak = logits.max(axis=-1, keepdims=True)
     log_partition = peak[..., 0] + np.log(np.exp(logits - peak).sum(axis=-1))
     return larger.sum(axis=-1), log_partition - true[..., 0]
-
-
-def _compiled(model: keras.Model) -> Any:
-    """The model in inference mode, compiled once for every batch size."""
-    if keras.backend.backend() != "tensorflow":
-        return model.predict_on_batch
-    import tensorflow as tf
-
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-
-    @tf.function(input_signature=[signature])
-    def forward(images):
-        return model(images, training=False)
-
-    return lambda images: forward(tf.cast(images, tf.float32))

@@ -9,16 +9,20 @@ import pytest
 
 import tfbio
 from tfbio.errors import InputError
-from tfbio.evaluation import AccuracyOverTime, rank_and_loss, write_results
+from tfbio.evaluation import AccuracyOverTime, AccuracyTable, rank_and_loss
 
 
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
     return tfbio.create_model(
-        "bl_rcnn", input_shape=(32, 32, 3), classes=9, width=1 / 16, timesteps=3,
+        "bl_rcnn",
+        input_shape=(32, 32, 3),
+        classes=9,
+        width=1 / 16,
+        timesteps=3,
         return_sequences=True,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +100,12 @@ def test_models_without_time_have_one_step(data):
 
 def test_results_are_written_whole(model, data, tmp_path):
     table = AccuracyOverTime(model)(_batches(*data, 5), unreadable=2)
-    write_results(table, tmp_path / "new" / "folder", {"model": "bl_rcnn", "dataset": "noise"})
     folder = tmp_path / "new" / "folder"
+    files = table.write(folder, {"model": "bl_rcnn", "dataset": "noise"})
+    assert files == ["results.json", "results.csv", "accuracy_over_time.png"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(files)
     results = json.loads((folder / "results.json").read_text())
+    assert list(results) == ["model", "dataset", "images", "unreadable_images", "time_steps"]
     assert results["images"] == 12
     assert results["unreadable_images"] == 2
     assert results["time_steps"] == table.rows()
@@ -106,6 +113,38 @@ def test_results_are_written_whole(model, data, tmp_path):
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     assert rows == table.rows()
     assert (folder / "accuracy_over_time.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_five_classes_have_no_top5_to_speak_of(model, data):
+    """Among five classes every answer is one of the first five."""
+    half, loss = np.array([0.5, 0.25]), np.array([1.0, 2.0])
+    predictions, labels = np.zeros((4, 2)), np.zeros(4)
+
+    def table(classes):
+        return AccuracyTable(half, half, loss, predictions, labels, 4, classes)
+
+    assert (
+        str(table(5))
+        == """\
+time step    top-1    loss
+        0   50.0 %   1.000
+        1   25.0 %   2.000
+4 of 8 images could not be read and count as wrong."""
+    )
+    assert str(table(6)).startswith("time step    top-1    top-5    loss\n")
+    # The files keep it: their columns do not depend on the data set.
+    assert table(5).rows()[0]["top5"] == 0.5
+    assert [len(table(n).plot().axes[0].lines) for n in (5, 6)] == [1, 2]
+    # Measured, the number is known.
+    assert AccuracyOverTime(model)(_batches(*data, 5)).classes == 9
+
+
+def test_the_legend_covers_no_point(model, data):
+    figure = AccuracyOverTime(model)(_batches(*data, 5)).plot()
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    panel = figure.axes[0].get_tightbbox()
+    assert legend.get_window_extent().y1 <= panel.y0 + 1
 
 
 def test_what_cannot_be_measured_is_named(model, data):

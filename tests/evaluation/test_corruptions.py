@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from tfbio.datasets.corruptions import CORRUPTION_GROUPS, CORRUPTIONS
 from tfbio.errors import InputError, UnknownNameError
-from tfbio.evaluation.accuracy_over_time import AccuracyTable
-from tfbio.evaluation.corruption_robustness import (
+from tfbio.evaluation import (
+    AccuracyTable,
+    CorruptionOptions,
     CorruptionRobustness,
     RobustnessTable,
     alexnet_errors,
@@ -302,3 +303,12 @@ def test_a_reference_is_of_fractions_and_whole():
         table.corruption_error({"fog": 81.9})
     with pytest.raises(InputError, match=r"reference's error of 'clean' .* received none"):
         table.relative_corruption_error({"fog": 0.8})
+
+
+def test_options_are_checked_when_made():
+    assert CorruptionOptions(["fog", "snow"], [5, 1]) == CorruptionOptions(("fog", "snow"), (5, 1))
+    assert CorruptionOptions([], []) == CorruptionOptions()
+    with pytest.raises(UnknownNameError, match=r"Unknown corruption 'fogg'\. Nearest: fog"):
+        CorruptionOptions(["fogg"])
+    with pytest.raises(InputError, match=r"Expected severities from 1 to 5, received 6"):
+        CorruptionOptions(severities=[1, 6])
