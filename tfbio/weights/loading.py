@@ -220,7 +220,8 @@ def _advice(
         mismatched: names of those of another shape.
         readout: names of the readout's.
     """
-    if mismatched and set(mismatched) <= readout and tensors.classes is not None:
+    only_readout = bool(mismatched) and set(mismatched) <= readout and not odd
+    if only_readout and tensors.classes is not None:
         return (
             f" Build it with classes={tensors.classes}, or pass skip_mismatch=True to fine-tune "
             "another number of classes."
