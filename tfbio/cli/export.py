@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NoReturn
 
 from absl import flags
@@ -11,6 +12,8 @@ from tfbio.cli.models import define_model_flags
 from tfbio.cli.trained import define_trained_flags, find_trained
 from tfbio.export.labels import load_labels
 from tfbio.export.saved_model import export_saved_model
+from tfbio.export.versions import check_writable
+from tfbio.framing import Framing
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -29,6 +32,7 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 
 def _main(values: flags.FlagValues) -> None:
+    check_writable(Path(values.output))
     trained = find_trained(values)
     labels = load_labels(values.labels) if values.labels else list(trained.class_names) or None
     path = export_saved_model(
@@ -36,8 +40,7 @@ def _main(values: flags.FlagValues) -> None:
         values.output,
         name=values.name,
         labels=labels,
-        crop_ratio=trained.framing.crop_ratio,
-        resize_through=trained.framing.resize_through,
+        framing=Framing(trained.framing.crop_ratio, trained.framing.resize_through),
         version=values.version,
     )
     print(f"{trained.description} exported to {path}")
