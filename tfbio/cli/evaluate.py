@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -77,7 +78,8 @@ def _run(values: flags.FlagValues) -> None:
     with tqdm(total=evaluation.images, unit="image", dynamic_ncols=True, leave=False) as bar:
         table = evaluation.run(bar.update, evaluation.folder)
     print(table)
-    print(f"{evaluation.folder}: {', '.join(table.write(evaluation.folder))}")
+    folder = evaluation.folder or Path(values.runs_dir or "runs")
+    print(f"{folder}: {', '.join(table.write(folder))}")
 
 
 def _presentation(chosen: dict[str, Any], of_training: Any) -> Any:

@@ -164,6 +164,9 @@ def _value(each: Option, value: Any) -> Any:
     try:
         return from_text(each.annotation, text)
     except ValueError as error:
+        if isinstance(value, list) and typing.get_origin(typing.get_args(kind)[0]):
+            # Names, of which the configuration knows which there are.
+            return tuple(value)
         example = each.facts.get("example", "1,2")
         expected = each.facts.get("expected", f"that are whole numbers, such as {example}")
         raise InputError(f"Expected --{each.name} {expected}, received {text}.") from error
