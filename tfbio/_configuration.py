@@ -178,9 +178,7 @@ def _build(configuration: type, values: dict[str, Any]) -> Any:
     return configuration(**arguments)
 
 
-def _variant(
-    kind: str, variants: Mapping[str, type], name: str, values: dict[str, Any]
-) -> Any:
+def _variant(kind: str, variants: Mapping[str, type], name: str, values: dict[str, Any]) -> Any:
     """The variant of this name; options of the others are refused."""
     if name not in variants:
         raise UnknownNameError(kind, name, variants)
@@ -362,12 +360,7 @@ def from_text(annotation: Any, text: str) -> Any:
         # An empty list is something else than the default.
         return () if _items_of(kind) else None
     if _is_union(kind):
-        for member in typing.get_args(kind):
-            try:
-                return from_text(member, text)
-            except ValueError:
-                continue
-        raise ValueError(f"could not convert {text!r}")
+        return _first_that_fits(typing.get_args(kind), text)
     if typing.get_origin(kind) is typing.Literal:
         return _choice(kind, text)
     items = _items_of(kind)
@@ -379,6 +372,16 @@ def from_text(annotation: Any, text: str) -> Any:
     if kind is bool:
         return _switch(text)
     return kind(text) if kind in (int, float) else text
+
+
+def _first_that_fits(kinds: Sequence[Any], text: str) -> Any:
+    first, *others = kinds
+    try:
+        return from_text(first, text)
+    except ValueError:
+        if not others:
+            raise
+        return _first_that_fits(others, text)
 
 
 def _items_of(kind: Any) -> tuple[Any, ...]:

@@ -14,7 +14,17 @@ from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 import tfbio
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
-from tfbio.training import ActivityRecorder, ActivityStatistics, channel_correlation, choose_strategy, fit, fraction_of_zeros, mean_activity, open_run, sparsity
+from tfbio.training import (
+    ActivityRecorder,
+    ActivityStatistics,
+    channel_correlation,
+    choose_strategy,
+    fit,
+    fraction_of_zeros,
+    mean_activity,
+    open_run,
+    sparsity,
+)
 from tfbio.training.activity import STATISTICS
 from tfbio.training.activity_recorder import recorded_outputs
 from tfbio.training.curves import plot_activity

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from training.small_runs import make_learning_rate
 import tensorflow as tf
+from training.small_runs import make_learning_rate
 
-from tfbio.training import LossScaleOptimizer, SGD, choose_strategy
+from tfbio.training import SGD, LossScaleOptimizer, choose_strategy
 
 GRADIENTS = [8.0, 4.0]
 

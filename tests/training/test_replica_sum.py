@@ -10,7 +10,16 @@ from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
-from tfbio.training import Adam, LossScaleOptimizer, OPTIMIZERS, choose_strategy, fit, open_run, strategy_scope
+from tfbio.training import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    LossScaleOptimizer,
+    choose_strategy,
+    fit,
+    open_run,
+    strategy_scope,
+)
 
 FEATURES, CLASSES, EXAMPLES = 6, 3, 32
 CLIP = {"clip_value": 0.01, "clip_norm": 0.02}
@@ -127,7 +136,7 @@ def test_in_half_precision_an_overflow_adds_nothing(devices):
     with strategy.scope():
         weight = keras.Variable(np.float32(1.0))
         rate = make_optimizer("sgd", 0.5, "step", decay_every=4)._learning_rate
-        sgd = OPTIMIZERS["sgd"](rate, momentum=0.0, gradient_accumulation_steps=2, clipvalue=2.0)
+        sgd = SGD(rate, momentum=0.0, gradient_accumulation_steps=2, clipvalue=2.0)
         optimizer = LossScaleOptimizer(sgd, initial_scale=4.0)
         optimizer.build([weight])
 

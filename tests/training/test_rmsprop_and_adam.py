@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from training.small_runs import make_optimizer
 import tensorflow as tf
+from training.small_runs import make_optimizer
 
 from tfbio.errors import InputError
 from tfbio.training import Adam, RMSprop

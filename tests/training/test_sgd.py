@@ -9,8 +9,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from training.small_runs import make_optimizer
 import tensorflow as tf
+from training.small_runs import make_optimizer
 
 from tfbio.errors import InputError
 from tfbio.training import SGD, choose_strategy, strategy_scope

@@ -9,7 +9,14 @@ from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
-from tfbio.training import PlateauDecay, choose_strategy, epochs_since_best, fit, open_run, strategy_scope
+from tfbio.training import (
+    PlateauDecay,
+    choose_strategy,
+    epochs_since_best,
+    fit,
+    open_run,
+    strategy_scope,
+)
 
 STEPS = 2
 # Epochs 1 and 2 are no better than epoch 0: the rate falls before epoch 3, and again before 6.
@@ -106,7 +113,7 @@ def test_it_stops_when_the_accuracy_stays(tmp_path):
     run, _ = open_run(tmp_path, "early")
     weights, history = _train(run, top1=TOP1, early_stopping=2)
     # Not after epochs 1 to 3, in which only one in a row is no better.
-    assert [row["epoch"] for row in history] == [0, 1, 2, 3, 4, 5]
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
     assert epochs_since_best(history) == 2
 
     # It stays stopped: there is no loss for another epoch, and no step.
@@ -131,7 +138,7 @@ def test_it_stops_when_the_loss_stays(tmp_path):
     arguments = {"early_stopping": 2, "early_stopping_metric": "loss", "record": rows.append}
     _, history = _train(run, top1=[0.1 * epoch for epoch in range(EPOCHS)], **arguments)
     # After epochs 1 and 2, which are no better than epoch 0.
-    assert [row["epoch"] for row in history] == [0, 1, 2]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
     assert (epochs_since_best(history, "loss"), epochs_since_best(history)) == (2, 0)
     assert rows == history
 

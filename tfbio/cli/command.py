@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -14,7 +15,6 @@ from absl import flags
 from tfbio._configuration import Option, options_of
 from tfbio.cli.flags import define_model_flags, define_options, described_flags
 from tfbio.errors import InputError, UnknownNameError
-from tfbio.training.api import import_modules
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -91,7 +91,9 @@ class Command:
         """The flags; None after the help was shown."""
         try:
             argv = flags.FlagValues().read_flags_from_files(argv, force_gnu=False)
-            import_modules((named(argv, "import") or "").split(",") if named(argv, "import") else ())
+            import_modules(
+                (named(argv, "import") or "").split(",") if named(argv, "import") else ()
+            )
             values, shown = self.define(argv)
             rest = values(argv)[1:]
         except flags.UnrecognizedFlagError as error:
@@ -117,9 +119,34 @@ class Command:
         print(described_flags(shown))
         if self.has_models:
             print(
-                "\n--model=NAME --help also shows the arguments of that model; `tfbio models` lists "
-                "the models."
+                "\n--model=NAME --help also shows the arguments of that model; `tfbio models` "
+                "lists the models."
             )
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import modules of the user's that register models, data sets and protocols.
+
+    Raises:
+        InputError: there is no such module.
+    """
+    # As with `python -m`, modules of the current folder are found.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    for name in names:
+        _import(name)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not name.startswith(error.name):
+            raise
+        raise InputError(
+            f"Expected a module with --import, found no {name!r}: it has to lie in this folder or "
+            "be installed."
+        ) from error
 
 
 def named(argv: Sequence[str], flag: str) -> str | None:

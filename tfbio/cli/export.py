@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from absl import flags
 
@@ -10,8 +11,6 @@ from tfbio._configuration import option, options_of
 from tfbio.cli.command import Command
 from tfbio.cli.flags import given, given_arguments
 from tfbio.cli.trained import TrainedFlags, find_trained
-from tfbio.export.labels import load_labels
-from tfbio.export.saved_model import export_saved_model
 from tfbio.training.config import NoiseConfig
 
 
@@ -21,34 +20,38 @@ class ExportFlags(TrainedFlags):
 
     Args:
         output: folder of exported models.
-        name: name to serve it by. Default: the model's.
+        name: name to serve the model by. Default: the model's.
         version: number of the version. Default: one more than the last.
-        labels: file of class names, one a line.
+        labels: file of class names, one a line. Default: those of the run.
+        signatures: what the exported model answers to: default, uint8, bytes, and noise_sample,
+            noise_fixed, noise_mean, noise_off. Default: all that the model can have.
     """
 
     output: str = option("exported", path=True)
     name: str | None = option()
     version: int | None = option()
     labels: str | None = option(path=True)
+    signatures: tuple[str, ...] | None = option(example="default,bytes")
 
 
 def _run(values: flags.FlagValues) -> None:
+    from tfbio.export.api import export
+    from tfbio.export.labels import load_labels
+    from tfbio.export.versions import check_writable
+
     chosen = given(values, options_of(ExportFlags))
-    noise = NoiseConfig(*(chosen.get(name) for name in ("noise", "noise_seed", "noise_draws")))
+    output = chosen.get("output", "exported")
+    check_writable(Path(output))
+    noise = NoiseConfig(*(chosen.get(f"noise{part}") for part in ("", "_seed", "_draws")))
     timesteps = given_arguments(values).get("timesteps")
-    trained = find_trained(values)
-    if timesteps == trained.model.output_shape[1]:
-        timesteps = None
-    trained = trained.adjusted(noise, timesteps)
-    names = chosen.get("labels")
-    path = export_saved_model(
-        trained.model,
-        chosen.get("output", "exported"),
-        name=chosen.get("name"),
-        labels=load_labels(names) if names else list(trained.class_names) or None,
-        crop_ratio=trained.framing.crop_ratio,
-        resize_through=trained.framing.resize_through,
-        version=chosen.get("version"),
+    trained = find_trained(values).adjusted(noise=noise, timesteps=timesteps)
+    path = export(
+        trained,
+        output,
+        name=values.name,
+        version=values.version,
+        labels=load_labels(values.labels) if values.labels else None,
+        signatures=chosen.get("signatures"),
     )
     print(f"{trained.description} exported to {path}")
 

@@ -20,7 +20,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command; `argv` is program name and arguments, `sys.argv` by default."""
-    program, *arguments = sys.argv if argv is None else argv
+    _, *arguments = sys.argv if argv is None else argv
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print(_usage())
         sys.exit(0 if arguments else 2)

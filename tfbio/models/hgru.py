@@ -85,11 +85,12 @@ def hgru(
         timesteps: number of time steps, 1 or more; see `tfbio.with_timesteps` for others
             afterwards.
         return_sequences: return all time steps, or the last one.
-        activation: `"tanh"`, or `"relu"` for suppression that is rectified, see `HGRUCell`.
+        activation: activation of both stages, `"tanh"`, or `"relu"` for suppression that is
+            rectified, see `HGRUCell`.
         shared_kernel: one kernel for suppression and facilitation, or one for each.
-        strides: of the filters G, pixels; 1 is the published network. With 2 the time of a step
-            falls to a quarter, and horizontal connections extend over twice as many pixels.
-        hidden_init: `"zeros"`, or `"noise"`, see `HGRUCell`.
+        strides: stride of the filters G, pixels; 1 is the published network. With 2 the time of a
+            step falls to a quarter, and horizontal connections extend over twice as many pixels.
+        hidden_init: first state of the cells, `"zeros"`, or `"noise"`, see `HGRUCell`.
 
     Input shape:
         (N, H, W, 3), pixel values in [0, 255], any number type.
@@ -199,7 +200,7 @@ def hconvgru(
         kernel_size: an odd int, extent of the horizontal connections, pixels.
         timesteps: number of time steps, 1 or more.
         return_sequences: return all time steps, or the last one.
-        hidden_init: `"zeros"`, or `"noise"`, see `HGRUCell`.
+        hidden_init: first state of the cells, `"zeros"`, or `"noise"`, see `HGRUCell`.
         upstream_exact: the batch normalization of the readout takes the statistics of the batch in
             inference, too, so that an image's result depends on the others; and see `HGRUCell`.
             None computes so if `weights` are a state dict of the original.
@@ -334,9 +335,9 @@ def vgg16_hgru(
         relu: rectify what the convolutions give. The original did not, by mistake.
         include_top: read out classes; otherwise the model ends in the maps of `conv5_3`, which is
             where the original ends.
-        hidden_init: `"zeros"`, or `"noise"`, see `HGRUCell`.
-        upstream_exact: see `HGRUCell`. None computes so if `weights` are a state dict of the
-            original.
+        hidden_init: first state of the cells, `"zeros"`, or `"noise"`, see `HGRUCell`.
+        upstream_exact: compute the hGRUs as the original does, defects included, see `HGRUCell`.
+            None does so if `weights` are a state dict of the original.
 
     Input shape:
         (N, H, W, 3), pixel values in [0, 255], any number type.

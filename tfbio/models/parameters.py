@@ -37,8 +37,8 @@ class Parameter:
 
 def parameters_of(
     builder: Callable[..., Any],
-    options: type[Any] | None = None,
-    others: Iterable[tuple[Callable[..., Any], type[Any] | None]] = (),
+    options: Any = None,
+    others: Iterable[tuple[Callable[..., Any], Any]] = (),
 ) -> dict[str, Parameter]:
     """The arguments of a builder, those among them that it takes as fields of a dataclass.
 
@@ -81,9 +81,7 @@ def parameters_of(
     return found
 
 
-def argument_names(
-    builder: Callable[..., Any], options: type[Any] | None = None
-) -> tuple[str, ...]:
+def argument_names(builder: Callable[..., Any], options: Any = None) -> tuple[str, ...]:
     """The names of the arguments of a builder, and of the fields that it takes.
 
     Example:
@@ -96,7 +94,7 @@ def argument_names(
 
 
 @functools.cache
-def _described(builder: Callable[..., Any], options: type[Any] | None) -> Mapping[str, str]:
+def _described(builder: Callable[..., Any], options: Any) -> Mapping[str, str]:
     of_options = {} if options is None else described_arguments(options)
     return {**of_options, **described_arguments(builder)}
 
@@ -115,7 +113,7 @@ def _arguments(builder: Callable[..., Any]) -> Iterable[tuple[str, Any, Any]]:
         yield each.name, _resolved(annotation, namespace), each.default
 
 
-def _fields(options: type[Any] | None) -> Iterable[tuple[str, Any, Any]]:
+def _fields(options: Any) -> Iterable[tuple[str, Any, Any]]:
     if options is None:
         return
     namespace = vars(sys.modules[options.__module__])

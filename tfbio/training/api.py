@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import json
 import logging
 import os
@@ -48,8 +47,8 @@ def train(
             `"train"`, `"validation"` and `"test"`.
         class_names: of data of your own; by default numbers.
         callbacks: of Keras, called as in `keras.Model.fit`.
-        **options: fields of `TrainingConfig` and of its parts, named as the flags of `train.py`
-            are (`epochs`, `batch_size`, `learning_rate`, `schedule`, `crop_ratio`, ...), whole parts
+        **options: fields of `TrainingConfig` and of its parts, under the names of the flags of
+            `train.py` (`epochs`, `learning_rate`, `schedule`, `crop_ratio`, ...), whole parts
             (`optimizer=OptimizerConfig(...)`), and arguments of the model (`width`, `timesteps`).
 
     Returns:
@@ -174,24 +173,6 @@ def _is_of_another_model(name: str) -> bool:
     return any(name in model_info(model).arguments for model in list_models())
 
 
-def import_modules(names: Iterable[str]) -> None:
-    """Import modules of the user's that register models, data sets and protocols.
-
-    Raises:
-        InputError: there is no such module.
-    """
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name is not None and not name.startswith(error.name):
-                raise
-            raise InputError(
-                f"Expected a module with --import, found no {name!r}: it has to lie in this folder "
-                "or be installed."
-            ) from error
-
-
 def settled(config: TrainingConfig) -> TrainingConfig:
     """A configuration as it is kept: paths absolute, sizes on embedded data sets filled in.
 
@@ -232,11 +213,11 @@ def _sized(model: ModelConfig, data: DataConfig) -> ModelConfig:
         flags = " ".join(f"--{name}={value}" for name, value in chosen.items())
         _logger.warning(
             "Quick size for %s: %s. --full_size trains %s as published.",
-            data.name, flags, info.name,
+            data.name,
+            flags,
+            info.name,
         )
-    return dataclasses.replace(
-        model, image_size=image_size, arguments={**model.arguments, **added}
-    )
+    return dataclasses.replace(model, image_size=image_size, arguments={**model.arguments, **added})
 
 
 def _loaded(config: TrainingConfig) -> DataSource:
@@ -341,4 +322,3 @@ def _fingerprint_of_data(source: DataSource) -> str:
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-

@@ -18,7 +18,8 @@ def best_key(row: Mapping[str, float]) -> tuple[float, float]:
         A pair to compare with those of other rows.
 
     Example:
-        >>> best_key({"val_top1": 0.5, "val_loss": 2.0}) > best_key({"val_top1": 0.5, "val_loss": 3.0})
+        >>> low, high = ({"val_top1": 0.5, "val_loss": loss} for loss in (2.0, 3.0))
+        >>> best_key(low) > best_key(high)
         True
     """
     return row["val_top1"], -row["val_loss"]
@@ -36,8 +37,8 @@ def epochs_since_best(history: Sequence[Mapping[str, float]], metric: str = "acc
 
     Args:
         history: rows of a run's history, one an epoch.
-        metric: `accuracy`, validation accuracy, then loss, as in `best_key`; or `loss`, of validation
-            alone.
+        metric: `accuracy`, validation accuracy, then loss, as in `best_key`; or `loss`, of
+            validation alone.
 
     Returns:
         0 if the newest epoch is the best, or there is none.

@@ -1,4 +1,4 @@
-"""What a training is: a tree of frozen dataclasses, whose fields are documented here and nowhere else.
+"""What a training is: a tree of frozen dataclasses, whose fields are documented here alone.
 
 Flags of `train.py`, keywords of `tfbio.train`, `config.json` of a run and the tables of the
 documentation are made from these fields.
@@ -93,9 +93,8 @@ class ModelConfig:
             )
         strange = [name for name in self.arguments if name not in info.arguments]
         if strange:
-            raise InputError(
-                f"{info.name} takes no {' or '.join('--' + name for name in strange)}: leave it out."
-            )
+            named = " or ".join(f"--{name}" for name in strange)
+            raise InputError(f"{info.name} takes no {named}: leave it out.")
         if self.image_size is not None and "input_shape" in self.arguments:
             raise InputError(
                 f"Expected image_size={self.image_size} or "
@@ -334,8 +333,7 @@ class TrainingConfig:
             )
         if self.early_stopping is None and self.early_stopping_metric is not None:
             raise InputError(
-                "Expected --early_stopping with --early_stopping_metric, received the latter "
-                "alone."
+                "Expected --early_stopping with --early_stopping_metric, received the latter alone."
             )
 
     @property

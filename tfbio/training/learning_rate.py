@@ -138,8 +138,7 @@ class Step:
         increasing = all(one < other for one, other in itertools.pairwise(self.milestones))
         if self.milestones[0] < 1 or not increasing:
             raise InputError(
-                "Expected milestones above 0, each later than the one before, received "
-                f"{received}."
+                f"Expected milestones above 0, each later than the one before, received {received}."
             )
 
     def rate(
@@ -172,8 +171,8 @@ class Plateau:
         InputError: a number is out of range.
 
     Example:
-        >>> Plateau(patience=1).decay(0.1)([2.0, 3.0, 3.0])
-        0.01
+        >>> Plateau(patience=1, decay_factor=0.5).decay(0.1)([2.0, 3.0, 3.0])
+        0.05
     """
 
     name: ClassVar[str] = "plateau"

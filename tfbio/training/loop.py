@@ -329,7 +329,9 @@ class _ExpectedTime(keras.callbacks.Callback):
         if step * self._steps > self._LONG:
             _logger.warning(
                 "A step takes %s, an epoch of %s steps about %s%s.",
-                _duration(step), f"{self._steps:,}", _duration(step * self._steps),
+                _duration(step),
+                f"{self._steps:,}",
+                _duration(step * self._steps),
                 f": {self._smaller}" if self._smaller else "",
             )
 

@@ -106,9 +106,7 @@ class OptimizerConfig:
             )
         for size in (self.clip_value, self.clip_norm):
             if size is not None and not (size > 0 and math.isfinite(size)):
-                raise InputError(
-                    f"Expected gradients clipped at a size above 0, received {size}."
-                )
+                raise InputError(f"Expected gradients clipped at a size above 0, received {size}.")
 
     def make(self, total_steps: int = 1, steps_per_epoch: int = 1) -> keras.optimizers.Optimizer:
         """The optimizer, with a learning rate that stays or falls.

@@ -314,9 +314,7 @@ def open_run(
             ) from error
 
 
-def finished_run(
-    root: str | os.PathLike, name: str, config: TrainingConfig
-) -> RunDirectory | None:
+def finished_run(root: str | os.PathLike, name: str, config: TrainingConfig) -> RunDirectory | None:
     """The finished run of the same settings, if there is one.
 
     Args:

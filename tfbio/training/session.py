@@ -170,12 +170,10 @@ def _trained_run(
     best = keras.saving.load_model(run.model, compile=False)
     split = source.evaluation_split.name
     table = _Measurement(config, source, split, size, best).table()
-    _logger.info("\nBest model on %s, %s split, %s images:", source.name, split, f"{table.images:,}")
+    _logger.info(f"\nBest model on {source.name}, {split} split, {table.images:,} images:")
     _logger.info("%s", table)
     run.write_summary(summary(config, model, history, table, split, seconds))
-    _logger.info(
-        "\n%s: model.keras, learning_curve.png, summary.json (%.0f s)", run.path, seconds
-    )
+    _logger.info("\n%s: model.keras, learning_curve.png, summary.json (%.0f s)", run.path, seconds)
     return run
 
 
@@ -191,7 +189,10 @@ def _came_to_its_end(config: TrainingConfig, history: list[dict[str, float]]) ->
         return False
     _logger.info(
         "Stopped early, after epoch %s of %s: epoch %s stayed the best for --early_stopping=%s.",
-        len(history), config.epochs, len(history) - waited, config.early_stopping,
+        len(history),
+        config.epochs,
+        len(history) - waited,
+        config.early_stopping,
     )
     return True
 

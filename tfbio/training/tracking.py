@@ -33,9 +33,7 @@ def check_tracking(project: str | None) -> None:
 
 
 @contextlib.contextmanager
-def tracked(
-    project: str | None, run: RunDirectory, config: TrainingConfig
-) -> Iterator[_Tracking]:
+def tracked(project: str | None, run: RunDirectory, config: TrainingConfig) -> Iterator[_Tracking]:
     """Open the run in Weights & Biases, and close it at the end, for better or worse.
 
     Args:
