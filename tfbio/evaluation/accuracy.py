@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from tfbio.errors import InputError
 from tfbio.evaluation.data import EvaluationData
 from tfbio.evaluation.protocol import NoOptions, Work, register_protocol
-from tfbio.evaluation.readout import Readout
 from tfbio.evaluation.table import Table
+from tfbio.models.logits import logits_model
 
 if TYPE_CHECKING:
     from tfbio.training.trained import TrainedModel
@@ -141,7 +141,7 @@ class AccuracyOverTime:
     are in float64.
 
     Args:
-        model: a classifier, with or without a time axis; see `Readout`.
+        model: a classifier, with or without a time axis; see `tfbio.models.logits_model`.
 
     Example:
         >>> import numpy as np, tfbio
@@ -154,7 +154,7 @@ class AccuracyOverTime:
 
     def __init__(self, model: keras.Model):
         self._name = model.name
-        self._readout = Readout(model)
+        self._forward = _compiled(logits_model(model))
 
     def __call__(
         self, batches: Iterable[tuple[Any, Any]], unreadable: int = 0, progress: Any = None
@@ -178,7 +178,8 @@ class AccuracyOverTime:
         predictions: list[np.ndarray] = []
         all_labels: list[np.ndarray] = []
         for images, labels in batches:
-            logits = self._readout(images)
+            logits = np.asarray(keras.ops.convert_to_numpy(self._forward(images)), np.float64)
+            logits = logits[:, None] if logits.ndim == 2 else logits
             labels = np.asarray(labels).reshape(-1)
             self._check(logits, labels)
             rank, loss = rank_and_loss(logits, labels)
@@ -240,3 +241,18 @@ def rank_and_loss(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     peak = logits.max(axis=-1, keepdims=True)
     log_partition = peak[..., 0] + np.log(np.exp(logits - peak).sum(axis=-1))
     return larger.sum(axis=-1), log_partition - true[..., 0]
+
+
+def _compiled(model: keras.Model) -> Any:
+    """The model in inference mode, compiled once for every batch size."""
+    if keras.backend.backend() != "tensorflow":
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+
+    @tf.function(input_signature=[signature])
+    def forward(images):
+        return model(images, training=False)
+
+    return lambda images: forward(tf.cast(images, tf.float32))

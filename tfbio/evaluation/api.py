@@ -262,7 +262,8 @@ def prepare_evaluation(
     chosen = protocol_info(default if protocol is None else protocol)
     its_options = chosen.make_options(options)
     drawn = NoiseConfig(noise, noise_seed, noise_draws)
-    trained = _adjusted(trained, timesteps, framing)
+    if timesteps is not None or framing is not None:
+        trained = trained.adjusted(timesteps=timesteps, framing=framing)
     if data_dir is None and source is None and _images_of(dataset) == of_training:
         data_dir = trained.data_dir
     if presentation is None:
@@ -420,18 +421,6 @@ def _trained_on(trained: TrainedModel) -> str | None:
     except UnknownNameError:
         # Its module is not imported now, and need not be for other data.
         return trained.dataset
-
-
-def _adjusted(
-    trained: TrainedModel, timesteps: int | None, framing: Framing | None
-) -> TrainedModel:
-    """The model over the number of time steps that was asked for, all of them returned."""
-    shape = trained.model.output_shape
-    if len(shape) == 3 and shape[1] == timesteps:
-        timesteps = None
-    if timesteps is None and framing is None:
-        return trained
-    return trained.adjusted(timesteps=timesteps, framing=framing)
 
 
 def _image_size(trained: TrainedModel, wanted: int | tuple[int, int] | None) -> tuple[int, int]:

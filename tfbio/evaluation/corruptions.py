@@ -149,7 +149,7 @@ class CorruptionRobustness:
     is measured.
 
     Args:
-        model: a classifier, with or without a time axis; see `Readout`.
+        model: a classifier, with or without a time axis; see `tfbio.models.logits_model`.
 
     Example:
         >>> import numpy as np, tfbio

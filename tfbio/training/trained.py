@@ -86,6 +86,10 @@ class TrainedModel:
         if noise is not None:
             noise.apply(self.model)
         model = self.model
+        shape = model.output_shape
+        if len(shape) == 3 and shape[1] == timesteps:
+            # It has as many, whether or not it could have others.
+            timesteps = None
         if timesteps is not None or unrolled_layers(model):
             # Every time step, whichever it was trained on, and as many as wanted.
             model = with_timesteps(model, timesteps, return_sequences=True)
