@@ -12,6 +12,7 @@ from tfbio.layers.conv_rnn_cell import ConvRNNCell
 from tfbio.layers.dog_conv2d import DoGConv2D
 from tfbio.layers.exponential_div_norm import ExponentialDivNorm
 from tfbio.layers.fgru_cell import FGRUCell
+from tfbio.layers.filter_initializers import ContourFilters, PooledGaussian
 from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.layers.gabor_parameters import (
     GaborParameters,
@@ -39,6 +40,7 @@ __all__ = [
     "BatchStatistics",
     "BilinearResizing",
     "CenterSurround",
+    "ContourFilters",
     "ConvCell",
     "ConvGRUCell",
     "ConvLSTMCell",
@@ -58,6 +60,7 @@ __all__ = [
     "PaddedMaxPooling2D",
     "PolarTransform",
     "PooledDivNorm",
+    "PooledGaussian",
     "ReciprocalGatedCell",
     "TunedDivNorm",
     "Unroll",

@@ -12,6 +12,7 @@ import keras
 from tfbio.errors import InputError
 from tfbio.layers.adaptive_average_pooling_2d import AdaptiveAveragePooling2D
 from tfbio.layers.exponential_div_norm import ExponentialDivNorm
+from tfbio.layers.filter_initializers import PooledGaussian
 from tfbio.layers.padded_max_pooling_2d import PaddedMaxPooling2D
 from tfbio.layers.pooled_div_norm import PooledDivNorm
 from tfbio.models import resnet
@@ -28,7 +29,6 @@ from tfbio.models.construction import (
     torch_uniform_bias,
     weights_and_classes,
 )
-from tfbio.models.filter_initializers import PooledGaussian
 from tfbio.models.registry import register_model
 from tfbio.weights.loading import load_weights
 
