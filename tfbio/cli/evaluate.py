@@ -10,8 +10,8 @@ from typing import NoReturn
 import keras
 import tensorflow as tf
 from absl import flags
-from tqdm import tqdm
 
+from tfbio._progress import progress_bar
 from tfbio.cli.command import run_command
 from tfbio.cli.models import define_model_flags
 from tfbio.cli.presentation import (
@@ -131,7 +131,7 @@ def _main(values: flags.FlagValues) -> None:
         with _writing_to(folder):
             files = report_robustness(robustness, dataset, folder, facts)
     else:
-        with tqdm(total=split.size, unit="image", dynamic_ncols=True, leave=False) as bar:
+        with progress_bar(total=split.size, unit="image") as bar:
             table = AccuracyOverTime(trained.model)(
                 batches(split, presentation), len(split.unreadable), bar.update
             )

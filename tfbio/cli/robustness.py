@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 from absl import flags
-from tqdm import tqdm
 
+from tfbio._progress import progress_bar
 from tfbio.cli.command import given
 from tfbio.datasets.corrupted import CorruptedSet, corrupted_sets
 from tfbio.datasets.presentation import Presentation
@@ -109,7 +109,7 @@ def measure_robustness(
                 len(split.unreadable),
             )  # fmt: skip
 
-    with tqdm(total=count * first.size, unit="image", dynamic_ncols=True, leave=False) as bar:
+    with progress_bar(total=count * first.size, unit="image") as bar:
         table = CorruptionRobustness(model)(measured(), progress=bar.update, **clean)
     for note in notes:
         print(note)
