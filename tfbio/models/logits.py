@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from tfbio._keras_graph import call_behind
+
 
 def logits_model(model: keras.Model) -> keras.Model:
     """The model up to the input of its last layer, sharing every weight.
@@ -35,8 +37,7 @@ def logits_model(model: keras.Model) -> keras.Model:
             f"which ends in {last.name!r}."
         )
     # The layer may be shared with another model: its input is the one of this model's output.
-    layer, node, _ = model.outputs[0]._keras_history
-    (inputs,) = layer._inbound_nodes[node].input_tensors
+    (inputs,) = call_behind(model.outputs[0]).input_tensors
     # As exact as the activation itself, so that a loss in mixed precision stays exact.
     logits = keras.layers.Activation("linear", dtype=last.dtype_policy, name="logits")(inputs)
     return keras.Model(model.input, logits, name=f"{model.name}_logits")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from tfbio._keras_graph import all_layers
 from tfbio.layers._single_channel import channels_of
 from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.weights.errors import Shape
@@ -148,7 +149,7 @@ def keras_targets(model: keras.Model) -> Targets:
         (4,)
     """
     variables = {variable.path: Target(variable) for variable in model.weights}
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, GaborConv2D):
             variables[layer.kernel.path] = FilterBank(layer.kernel, layer=layer)
     return Targets(variables)
