@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tfbio.datasets import (
-    DataSource,
     DatasetInfo,
+    DataSource,
     TrainingBatches,
     as_data_source,
     corrupted_sets,

@@ -53,8 +53,7 @@ class EvaluateFlags(TrainedFlags):
 
 
 def _run(values: flags.FlagValues) -> None:
-    from tqdm import tqdm
-
+    from tfbio._progress import progress_bar
     from tfbio.evaluation.api import prepare_evaluation
 
     trained = find_trained(values)
@@ -75,7 +74,7 @@ def _run(values: flags.FlagValues) -> None:
         **_options(values, data),
     )
     print(evaluation.description)
-    with tqdm(total=evaluation.images, unit="image", dynamic_ncols=True, leave=False) as bar:
+    with progress_bar(total=evaluation.images, unit="image") as bar:
         table = evaluation.run(bar.update, evaluation.folder)
     print(table)
     folder = evaluation.folder or Path(values.runs_dir or "runs")
