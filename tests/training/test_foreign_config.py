@@ -1579,6 +1579,36 @@ def test_changes_of_a_run_are_flags(read):
         read(TrainingConfig().as_json(), "epochs=3")
 
 
+# === What is given beside a file ===
+
+
+@pytest.mark.parametrize(
+    ("given", "difference"),
+    [
+        ({"epochs": 3}, {"epochs": 3}),
+        ({"decay_every": 5}, {"decay_every": 5}),
+        (
+            {"schedule": "cosine"},
+            {"schedule": "cosine", "decay_every": GONE, "decay_factor": GONE},
+        ),
+        # Both have a factor.
+        ({"schedule": "plateau"}, {"schedule": "plateau", "decay_every": GONE}),
+        ({"optimizer": "adam"}, {"optimizer": "adam", "momentum": GONE, "nesterov": GONE}),
+        ({"optimizer": "rmsprop"}, {"optimizer": "rmsprop", "nesterov": GONE}),
+        ({"model": "fgru_tower", "timesteps": 2}, {"model": "fgru_tower", "timesteps": 2}),
+        (
+            {"model": "rnn_tower"},
+            {"model": "rnn_tower", "preconv": GONE, "preconv_kernel": GONE},
+        ),
+    ],
+)
+def test_what_is_given_beside_a_file_comes_first(read, given, difference):
+    found = read(HGRU)
+    values = found.beside(given)
+    assert _difference(found.values, values) == difference
+    training_config(values)
+
+
 # === Files ===
 
 
