@@ -40,11 +40,6 @@ _POOLED = {
     "sigma": ("initial_sigma", number),
     "single_gamma": ("single_gamma", switch),
     "single_sigma": ("single_sigma", switch),
-    "fix_gamma": ("fix_gamma", switch),
-    "fix_sigma": ("fix_sigma", switch),
-    "normalize_gamma": ("normalize_gamma", switch),
-    "normalize_sigma": ("normalize_sigma", switch),
-    "fix_all": ("fix_all", switch),
 }
 _EXPONENTIAL = {
     "lamb": ("initial_lambda", number),
@@ -160,13 +155,25 @@ KEYS: tuple[Key, ...] = (
         ("divnorm_as_activation",),
         "with ResNets; the original does not read it with others.",
     ),
-    Key(f"{_SPECS}.fix_all", ("fix_all",), "as it is."),
+    Key(
+        f"{_SPECS}.fix_all",
+        ("fix_all", "fix_gamma", "fix_sigma"),
+        "with ken; with ours it is fix_gamma and fix_sigma.",
+    ),
     Key(f"{_SPECS}.single_gamma", ("single_gamma",), "with ours."),
     Key(f"{_SPECS}.single_sigma", ("single_sigma",), "with ours."),
-    Key(f"{_SPECS}.fix_gamma", ("fix_gamma",), "with ours."),
-    Key(f"{_SPECS}.fix_sigma", ("fix_sigma",), "with ours."),
-    Key(f"{_SPECS}.normalize_gamma", ("normalize_gamma",), "with ours."),
-    Key(f"{_SPECS}.normalize_sigma", ("normalize_sigma",), "with ours."),
+    Key(f"{_SPECS}.fix_gamma", ("fix_gamma",), "with ours, if all pools share it."),
+    Key(f"{_SPECS}.fix_sigma", ("fix_sigma",), "with ours, if all pools share it."),
+    Key(
+        f"{_SPECS}.normalize_gamma",
+        ("normalize_gamma",),
+        "with ours, unless all pools share it.",
+    ),
+    Key(
+        f"{_SPECS}.normalize_sigma",
+        ("normalize_sigma",),
+        "with ours, unless all pools share it.",
+    ),
     Key(f"{_SPECS}.eps", ("epsilon",), "with ours; 1e-8 where it is absent."),
     Key(f"{_SPECS}.sigma", ("initial_sigma",), "with ours."),
     Key(f"{_SPECS}.gamma", ("initial_gamma",), "with ours."),
@@ -318,6 +325,8 @@ def _read_divisive_normalization(reading: Reading, is_resnet: bool) -> None:
         reading.copy(f"{_SPECS}.{name}", option, convert)
     if divnorm == "pooled":
         values["epsilon"] = reading.get(f"{_SPECS}.eps", number, _EPSILON)
+        for parameter in ("gamma", "sigma"):
+            _read_parameter(reading, parameter)
     if "p" not in values and str(values.get("weight_init")).endswith("_gaussian"):
         reading.copy(f"{_SPECS}.p", "p", number)
     as_activation = reading.get(f"{_SPECS}.asact", switch)
@@ -326,6 +335,30 @@ def _read_divisive_normalization(reading: Reading, is_resnet: bool) -> None:
             reading.idle(f"{_SPECS}.asact", "AlexNet and VGG16 in the original")
     elif divnorm is not None:
         reading.copy(f"{_SPECS}.asact", "divnorm_as_activation", switch)
+
+
+def _read_parameter(reading: Reading, parameter: str) -> None:
+    """What is done with gamma or sigma of the pools, as far as the original does it."""
+    values = reading.values
+    shared = bool(values.get(f"single_{parameter}")) or values.get("p") == 1
+    fixed = [
+        name
+        for name in (f"{_SPECS}.fix_all", f"{_SPECS}.fix_{parameter}")
+        if reading.needed(name, switch)
+    ]
+    normalize = f"{_SPECS}.normalize_{parameter}"
+    normalized = bool(reading.needed(normalize, switch))
+    values[f"fix_{parameter}"] = bool(fixed) and shared
+    values[f"normalize_{parameter}"] = normalized and not shared
+    if not shared:
+        for name in fixed:
+            reading.differs(
+                name,
+                f"as in the original, {parameter} is trained, since only one that all pools share "
+                "is fixed there; --fix_all fixes any.",
+            )
+    elif normalized:
+        reading.idle(normalize, f"one {parameter} for all pools")
 
 
 # === Data ===

@@ -108,7 +108,8 @@ class Reading:
         return tuple(note for _, note in sorted(self._notes, key=lambda each: order.index(each[0])))
 
     def _note(self, name: str, sentence: str) -> None:
-        self._notes.append((name, sentence))
+        if (name, sentence) not in self._notes:
+            self._notes.append((name, sentence))
 
     def _written(self, name: str) -> str:
         if name not in self._content:

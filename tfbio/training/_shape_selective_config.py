@@ -300,6 +300,8 @@ def _difference(dataset: str) -> str:
             f"imagenet2012 of TFDS is read, and with --dataset=image_folder folders of classes; "
             f"{squashed}"
         )
+    if dataset == "imagenet_kaggle":
+        return f"labels of validation images are those of LOC_val_solution.csv; {squashed}"
     return squashed
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tfbio._configuration import options_of, values_of
 from tfbio.errors import InputError
+from tfbio.models.registry import model_info
 from tfbio.training import _divisive_normalization_config as divisive_normalization
 from tfbio.training import _shape_selective_config as shape_selective
 from tfbio.training._foreign_keys import Key
@@ -19,6 +20,8 @@ from tfbio.training.config import TrainingConfig
 
 ConfigKind = Literal["tfbio", "shape_selective", "divisive_normalization"]
 
+# Options that not every optimizer has.
+_OPTIMIZERS_WITH = {"momentum": ("sgd", "rmsprop"), "nesterov": ("sgd",)}
 # What becomes of each key of the projects: the tables of docs/configurations.md.
 SHAPE_SELECTIVE_KEYS: tuple[Key, ...] = shape_selective.KEYS
 DIVISIVE_NORMALIZATION_KEYS: tuple[Key, ...] = divisive_normalization.KEYS
@@ -38,6 +41,35 @@ class ReadConfig:
     values: dict[str, Any]
     notes: tuple[str, ...]
     kind: ConfigKind
+
+    def beside(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that still hold where others are given, which come first.
+
+        A given model, optimizer or schedule takes the file's options away that it does not have.
+
+        Args:
+            given: names of options to values.
+
+        Returns:
+            The values of the file that are left, and the given ones.
+
+        Example:
+            >>> of_file = {"schedule": "step", "decay_every": 30, "epochs": 9}
+            >>> ReadConfig(of_file, (), "tfbio").beside({"schedule": "cosine"})
+            {'epochs': 9, 'schedule': 'cosine'}
+        """
+        options = options_of(TrainingConfig)
+
+        def holds(name: str) -> bool:
+            if name not in options:
+                return "model" not in given or name in model_info(given["model"]).arguments
+            if options[name].variants and "schedule" in given:
+                return given["schedule"] in options[name].variants
+            takers = _OPTIMIZERS_WITH.get(name)
+            return takers is None or given.get("optimizer", takers[0]) in takers
+
+        left = {name: value for name, value in self.values.items() if name not in given}
+        return {**{name: value for name, value in left.items() if holds(name)}, **given}
 
 
 def read_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> ReadConfig:
