@@ -2,7 +2,11 @@
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # fewer of TensorFlow's notices
+from tfbio.onednn import enable_onednn
+
+# TensorFlow reads both when it is imported, which the command does.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # fewer of its notices
+enable_onednn()
 
 from tfbio.cli.train import main
 

@@ -139,18 +139,12 @@ class TensorFlowSide(Side):
     def state(self):
         import keras
 
-        from tfbio.weights.listings import Counter
-        from tfbio.weights.state_dict import Target, tensors_of, to_torch_state_dict
+        from tfbio.weights.origin import tensors_of
+        from tfbio.weights.state_dict import to_torch_state_dict
 
         if isinstance(self.computes, keras.Model):
             return to_torch_state_dict(self.computes, as_arrays=True)
-        state = {}
-        for name, tensor in tensors_of(self.computes):
-            if isinstance(tensor, Counter):
-                state[name] = np.zeros((), np.int64)
-            else:
-                state[name] = tensor.value() if isinstance(tensor, Target) else tensor.value
-        return state
+        return {name: tensor.value() for name, tensor in tensors_of(self.computes)}
 
     def load(self, state):
         raise NotImplementedError("Weights go from tfbio to PyTorch.")
@@ -167,11 +161,12 @@ class TensorFlowSide(Side):
     def gradients(self):
         import keras
 
-        from tfbio.weights.state_dict import Target, state_dict_targets, tensors_of
-        from tfbio.weights.targets import Gate
+        from tfbio.weights.model_tensors import state_dict_tensors
+        from tfbio.weights.origin import tensors_of
+        from tfbio.weights.tensor_map import Target
 
         if isinstance(self.computes, keras.Model):
-            targets = state_dict_targets(self.computes).variables
+            targets = state_dict_tensors(self.computes).targets
         else:
             tensors = dict(tensors_of(self.computes))
             targets = {name: each for name, each in tensors.items() if isinstance(each, Target)}
@@ -184,10 +179,8 @@ class TensorFlowSide(Side):
         }
         for name, target in targets.items():
             if id(target.variable) in of_variable:
-                gradient = of_variable[id(target.variable)]
-                if isinstance(target, Gate):
-                    gradient = gradient[..., target._share]
-                gradients[f"gradient of {name}"] = np.ascontiguousarray(target.to_file(gradient))
+                gradient = target.in_file(of_variable[id(target.variable)])
+                gradients[f"gradient of {name}"] = np.ascontiguousarray(gradient)
         return gradients
 
 

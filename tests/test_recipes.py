@@ -16,6 +16,7 @@ from PIL import Image
 import tfbio
 from tfbio.cli import evaluate, export, train
 from tfbio.datasets import decode_image, resize_and_crop
+from tfbio.framing import Framing
 from tfbio.training.run_directory import RunDirectory
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -177,7 +178,7 @@ def test_small_versions_run_from_end_to_end(in_a_folder, capsys):
     picture = (in_a_folder / "photographs" / CLASSES[1] / "7.jpg").read_bytes()
     answer = saved.signatures["serving_bytes"](tf.constant([picture]))
     model = keras.saving.load_model(run.model)
-    image = resize_and_crop(decode_image(picture), (64, 64), 0.875, (224, 224))
+    image = resize_and_crop(decode_image(picture), (64, 64), Framing(0.875, 224))
     np.testing.assert_allclose(answer["probabilities"], model(image[None]), atol=1e-3)
 
     _tiny_imagenet_as_published(in_a_folder / "downloads" / "tiny-imagenet-200")

@@ -15,7 +15,7 @@ def described_arguments(documented: Any) -> dict[str, str]:
 
     Args:
         documented: a function or a class whose docstring has a section `Args:` or `Attributes:`.
-            Several names before a colon share their description.
+            Several names before a colon share their description; a class has its bases' too.
 
     Returns:
         Name to description, as one line each, in the order of the docstring.
@@ -32,7 +32,10 @@ def described_arguments(documented: Any) -> dict[str, str]:
         {'width': 'of the result, pixels.', 'height': 'of the result, pixels.'}
     """
     found: dict[str, str] = {}
-    lines = iter((inspect.getdoc(documented) or "").splitlines())
+    if isinstance(documented, type):
+        for base in reversed(documented.__mro__[1:-1]):
+            found |= described_arguments(base)
+    lines = iter(inspect.cleandoc(documented.__doc__ or "").splitlines())
     for line in lines:
         if line.strip() not in _SECTIONS:
             continue

@@ -98,7 +98,8 @@ def test_the_flag_file_holds_the_size_that_was_trained(size, tmp_path):
 def test_evaluate_takes_the_newest_run(trained, capsys):
     assert _run(evaluate, f"--runs_dir={trained}") == 0
     output = capsys.readouterr().out
-    assert "time step    top-1    top-5    loss" in output
+    # Of three classes, every answer is among the first five.
+    assert "time step    top-1    loss" in output
     folder = trained / "bl_rcnn-image_folder" / "evaluations" / "image_folder-validation"
     results = json.loads((folder / "results.json").read_text())
     summary = json.loads((trained / "bl_rcnn-image_folder" / "summary.json").read_text())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from absl import flags
+from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 
 import tfbio
-from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
 from tfbio.errors import InputError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from absl import flags
-
 from tfbio.cli.optimization import chosen_optimizer, define_optimizer_flags, stopping_metric
+
 from tfbio.errors import InputError
 from tfbio.training import Adam, RMSprop
 

@@ -7,9 +7,9 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
+from tfbio.cli.recording import _Some
 
 from tfbio.cli import train
-from tfbio.cli.recording import _Some
 from tfbio.datasets.image_folder import image_folder
 
 

@@ -97,4 +97,7 @@ def test_the_number_of_time_steps_of_some_models_is_fixed(pictures, tmp_path, ca
         "--batch_size=8",
     ) == 0  # fmt: skip
     assert _run(evaluate, f"--runs_dir={tmp_path}", "--timesteps=5") == 2
-    assert "Expected --timesteps with --model and --weights only" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "Expected a model whose number of time steps can change, received 'b_cnn'" in error
+    assert "gives one answer: take one of" in error
+    assert "hgru" in error

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from absl import flags
 from PIL import Image
+from tfbio.cli.tracking import define_tracking_flags, tracked
 
 from tfbio.cli import train
-from tfbio.cli.tracking import define_tracking_flags, tracked
 from tfbio.errors import InputError
 from tfbio.training import open_run
 

@@ -1,6 +1,7 @@
 """From a name to a data source, and the sentences when there is none."""
 
 import re
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfbio.datasets import catalog, dataset_names, load_dataset
+from tfbio.datasets import dataset_info, list_datasets, load_dataset, registry
 from tfbio.datasets.shapes import Shapes
 from tfbio.errors import InputError, UnknownNameError
 
@@ -23,7 +24,8 @@ class FewerShapes(Shapes):
 
 @pytest.fixture
 def few_shapes(monkeypatch):
-    monkeypatch.setitem(catalog.EMBEDDED, "shapes", FewerShapes)
+    fewer = replace(dataset_info("shapes"), builder=FewerShapes)
+    monkeypatch.setitem(registry._DATASETS, "shapes", fewer)
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def expect(message, *arguments, **keywords):
 
 
 def test_names():
-    names = dataset_names()
+    names = list_datasets(include_tfds=True)
     assert names == sorted(set(names))
     assert {"shapes", "image_folder", "cifar10", "mnist", "imagenet2012"} <= set(names)
 
@@ -221,6 +223,6 @@ def test_cifar10_c_has_the_class_names_of_cifar10(tmp_path):
     builder = tfds.builder("cifar10_corrupted/fog_3", data_dir=tmp_path)
     numbers = [str(number) for number in range(10)]
     assert builder.info.features["label"].names == numbers
-    names = catalog._CLASS_NAMES["cifar10_corrupted"]
+    names = dataset_info("cifar10_corrupted").class_names
     assert sorted(set(names)) == list(names)
     assert len(names) == len(numbers)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tfbio.datasets.catalog import canonical_name, corrupted_base, load_dataset
+from tfbio.datasets.catalog import load_dataset
 from tfbio.datasets.corrupted import corrupted_sets, is_corrupted
 from tfbio.datasets.corruptions import CORRUPTIONS, Corruption
+from tfbio.datasets.registry import canonical_name, corrupted_base
 from tfbio.errors import InputError, UnknownNameError
 
 

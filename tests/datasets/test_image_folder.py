@@ -64,7 +64,7 @@ def test_a_flat_folder_lends_a_stratified_fifth(root):
         for path, label in listed(split):
             assert Path(path).parent.name == source.class_names[label]
     assert source.notes == ()
-    assert source.held_out is validation
+    assert source.evaluation_split is validation
 
 
 def test_the_held_out_fifth_is_always_the_same(root, tmp_path, monkeypatch):
@@ -131,7 +131,7 @@ def test_train_validation_and_test_folders(root):
         "validation": 2,
         "test": 4,
     }
-    assert source.held_out is source.split("test")
+    assert source.evaluation_split is source.split("test")
 
 
 def test_train_and_test_folders_hold_out_of_train(root):

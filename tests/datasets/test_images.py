@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfbio.datasets.images import decode_image, resize, resize_and_crop
+from tfbio.framing import Framing
 
 HEIGHT, WIDTH = 37, 53
 
@@ -193,7 +194,7 @@ def noise(height, width, channels=3):
 )
 def test_imagenet_s_resize_and_crop_is_torchvision_s(shape):
     image = noise(*shape)
-    found = resize_and_crop(tf.constant(image), (224, 224), crop_ratio=0.875)
+    found = resize_and_crop(tf.constant(image), (224, 224), Framing(0.875))
     assert found.dtype == tf.float32
     expected = as_torchvision_does(image, (224, 224), shorter=256)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
@@ -220,7 +221,7 @@ def test_a_crop_that_is_no_square_is_covered(shape, ratio):
         scaled = (covered[1] * shape[0] // shape[1], covered[1])
     top, left = (round((have - want) / 2) for have, want in zip(scaled, size, strict=True))
     expected = scaled_by_pillow(image, *scaled)[top : top + size[0], left : left + size[1]]
-    found = resize_and_crop(tf.constant(image), size, ratio)
+    found = resize_and_crop(tf.constant(image), size, Framing(ratio))
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
@@ -231,7 +232,7 @@ IMAGENET_SHAPES = [(256, 256), (300, 400), (375, 500), (500, 333), (100, 101)]
 def test_the_chain_256_224_64_is_torchvision_s(shape):
     """`Resize(256)`, `CenterCrop(224)`, `Resize(64)`, antialiased, as the V1 components had it."""
     image = noise(*shape)
-    found = resize_and_crop(tf.constant(image), (64, 64), 0.875, through=(224, 224))
+    found = resize_and_crop(tf.constant(image), (64, 64), Framing(0.875, 224))
     cropped = as_torchvision_does(image, (224, 224), shorter=256)
     np.testing.assert_allclose(found, scaled_by_pillow(cropped, 64, 64), atol=TOLERANCE)
 
@@ -240,7 +241,7 @@ def test_the_chain_256_224_64_is_torchvision_s(shape):
 def test_the_chain_on_pillow_images_rounds_to_levels_between(shape):
     """What the original computed: three bytes a pixel after each step. We keep the fractions."""
     image = noise(*shape)
-    found = resize_and_crop(tf.constant(image), (64, 64), 0.875, through=(224, 224))
+    found = resize_and_crop(tf.constant(image), (64, 64), Framing(0.875, 224))
     height, width = shape[:2]
     short = min(shape)
     size = (int(256 * width / short), int(256 * height / short))
@@ -277,7 +278,7 @@ def test_resize_is_a_triangle_filter(size):
 def test_the_right_size_is_left_alone():
     image = noise(40, 56)
     np.testing.assert_array_equal(resize_and_crop(tf.constant(image), (40, 56)), image)
-    larger = resize_and_crop(tf.constant(image), (35, 49), crop_ratio=0.875)
+    larger = resize_and_crop(tf.constant(image), (35, 49), Framing(0.875))
     np.testing.assert_array_equal(larger, image[2:37, 4:53])
 
 
@@ -293,7 +294,7 @@ def test_the_aspect_ratio_is_kept():
 def test_extreme_aspect_ratios_need_no_more_than_the_crop(shape):
     """Scaled as a whole, the last of them would take 2.4 GB."""
     image = noise(*shape)
-    found = resize_and_crop(tf.constant(image), (56, 56), 0.875).numpy()
+    found = resize_and_crop(tf.constant(image), (56, 56), Framing(0.875)).numpy()
     assert found.shape == (56, 56, 3)
     if max(shape) <= 500:
         expected = as_torchvision_does(image, (56, 56), shorter=64)
@@ -316,7 +317,7 @@ def test_large_results_are_those_of_one_pass(source, channels, dtype, monkeypatc
     """Large results are made in two passes, rows and then columns."""
     size = (160, 130)
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (*source, channels)), dtype)
-    two_passes = resize(image, size), resize_and_crop(image, size, 0.875)
+    two_passes = resize(image, size), resize_and_crop(image, size, Framing(0.875))
     monkeypatch.setattr("tfbio.datasets.images._LARGE", 10**9)
     np.testing.assert_array_equal(two_passes[0], resize(image, size))
-    np.testing.assert_array_equal(two_passes[1], resize_and_crop(image, size, 0.875))
+    np.testing.assert_array_equal(two_passes[1], resize_and_crop(image, size, Framing(0.875)))

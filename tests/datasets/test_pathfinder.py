@@ -1,5 +1,6 @@
 """The embedded data set `pathfinder`: what its pictures promise, and its TFDS builder."""
 
+import dataclasses
 import itertools
 import pathlib
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import scipy.ndimage
 import tensorflow_datasets as tfds
 
-from tfbio.datasets import catalog, load_dataset
+from tfbio.datasets import load_dataset, registry
 from tfbio.datasets.pathfinder import Pathfinder, PathfinderConfig, paths, rendering
 from tfbio.datasets.pathfinder.paths import Geometry, draw_layouts
 from tfbio.datasets.pathfinder.rendering import (
@@ -310,7 +311,8 @@ def test_a_configuration_of_one_s_own(tmp_path):
     ("name", "folder"), [("pathfinder", "length_6"), ("Pathfinder/length_9", "length_9")]
 )
 def test_by_name(tmp_path, monkeypatch, name, folder):
-    monkeypatch.setitem(catalog.EMBEDDED, "pathfinder", FewPaths)
+    fewer = dataclasses.replace(registry.dataset_info("pathfinder"), builder=FewPaths)
+    monkeypatch.setitem(registry._DATASETS, "pathfinder", fewer)
     source = load_dataset(name, tmp_path)
     assert source.class_names == CLASS_NAMES
     assert source.augment == ("flip",)

@@ -11,6 +11,7 @@ from PIL import Image
 from tfbio.datasets import TrainingBatches, evaluation_batches, resize_and_crop, source
 from tfbio.datasets.source import FileSplit, TfdsSplit
 from tfbio.errors import InputError, UnknownNameError
+from tfbio.framing import Framing
 
 COUNT = 50
 SIDE = 18
@@ -195,11 +196,11 @@ def test_starting_at_a_step_is_skipping(split, start):
 
 
 def test_augmentation_does_not_depend_on_the_batch_size(split):
-    small, large = (
-        np.concatenate([images for images, _ in listed(training(
-            split, batch_size, 16, seed=2, augment=AUGMENT).epoch(1))])
-        for batch_size in (4, 12)
-    )  # fmt: skip
+    def images(batch_size):
+        batches = training(split, batch_size, 16, seed=2, augment=AUGMENT)
+        return np.concatenate([images for images, _ in listed(batches.epoch(1))])
+
+    small, large = images(4), images(12)
     np.testing.assert_array_equal(small, large)
 
 
@@ -266,12 +267,12 @@ def test_crop_and_flip_are_independent(file_split):
 
 
 def test_the_crop_ratio_is_kept_in_training_and_evaluation(file_split):
-    batches = listed(evaluation_batches(file_split, COUNT, (14, 14), crop_ratio=0.875))
+    batches = listed(evaluation_batches(file_split, COUNT, (14, 14), Framing(0.875)))
     ((images, _),) = batches
     for image, pixels in zip(images, PICTURES, strict=True):
-        expected = resize_and_crop(tf.constant(pixels), (14, 14), 0.875)
+        expected = resize_and_crop(tf.constant(pixels), (14, 14), Framing(0.875))
         np.testing.assert_array_equal(image, expected)
-    ((images, labels),) = listed(training(file_split, COUNT, 14, crop_ratio=0.875).epoch(0))
+    ((images, labels),) = listed(training(file_split, COUNT, 14, framing=Framing(0.875)).epoch(0))
     by_bytes = {image.tobytes(): number for number, image in enumerate(batches[0][0])}
     assert labels.tolist() == [by_bytes[image.tobytes()] % CLASSES for image in images]
 
@@ -282,9 +283,8 @@ RESIZED = ("random_resized_crop", "flip")
 @pytest.mark.parametrize("through", [None, (24, 24)])
 def test_random_resized_crops_are_functions_of_seed_epoch_and_example(split, through):
     def images(seed=5, epoch=1, start=0, batch_size=8):
-        batches = training(
-            split, batch_size, 16, seed=seed, augment=RESIZED, resize_through=through
-        )
+        framing = Framing(resize_through=through)
+        batches = training(split, batch_size, 16, seed=seed, augment=RESIZED, framing=framing)
         return np.concatenate([images for images, _ in listed(batches.epoch(epoch, start))])
 
     some = images()
@@ -299,7 +299,8 @@ def test_random_resized_crops_are_functions_of_seed_epoch_and_example(split, thr
 def test_the_window_is_brought_to_the_size_on_the_way_first(file_split):
     """Every image is a window at 24 x 24, perhaps mirrored, that was scaled to 8 x 8."""
     at_24 = training(file_split, COUNT, 24, seed=1, augment=RESIZED)
-    at_8 = training(file_split, COUNT, 8, seed=1, augment=RESIZED, resize_through=(24, 24))
+    through_24 = Framing(resize_through=24)
+    at_8 = training(file_split, COUNT, 8, seed=1, augment=RESIZED, framing=through_24)
     ((larger, labels),) = listed(at_24.epoch(0))
     ((smaller, same_labels),) = listed(at_8.epoch(0))
     assert labels.tolist() == same_labels.tolist()
@@ -312,19 +313,20 @@ def test_the_window_is_brought_to_the_size_on_the_way_first(file_split):
 
 def test_a_crop_goes_through_the_size_too(file_split):
     at_16 = training(file_split, COUNT, 16, seed=1, augment=AUGMENT)
-    at_8 = training(file_split, COUNT, 8, seed=1, augment=AUGMENT, resize_through=(16, 16))
+    through_16 = Framing(resize_through=16)
+    at_8 = training(file_split, COUNT, 8, seed=1, augment=AUGMENT, framing=through_16)
     ((larger, _),), ((smaller, _),) = listed(at_16.epoch(0)), listed(at_8.epoch(0))
     expected = tf.image.resize(larger, (8, 8), antialias=True)
     np.testing.assert_allclose(smaller, expected, atol=1e-3)
 
 
 def test_unaugmented_training_and_evaluation_go_through_the_same_sizes(file_split):
-    framing = {"crop_ratio": 0.875, "resize_through": (16, 16)}
-    ((images, _),) = listed(evaluation_batches(file_split, COUNT, (8, 8), **framing))
+    framing = Framing(0.875, 16)
+    ((images, _),) = listed(evaluation_batches(file_split, COUNT, (8, 8), framing))
     for image, pixels in zip(images, PICTURES, strict=True):
-        expected = resize_and_crop(tf.constant(pixels), (8, 8), 0.875, (16, 16))
+        expected = resize_and_crop(tf.constant(pixels), (8, 8), framing)
         np.testing.assert_array_equal(image, expected)
-    ((shuffled, _),) = listed(training(file_split, COUNT, 8, **framing).epoch(0))
+    ((shuffled, _),) = listed(training(file_split, COUNT, 8, framing=framing).epoch(0))
     assert {image.tobytes() for image in shuffled} == {image.tobytes() for image in images}
 
 
@@ -406,17 +408,20 @@ def test_two_kinds_of_crop(split):
         training(split, augment=("crop", "flip", "random_resized_crop"))
 
 
-@pytest.mark.parametrize("make", [training, lambda split, **a: evaluation_batches(
-    split, 8, (SIDE, SIDE), **a)], ids=["training", "evaluation"])  # fmt: skip
+def evaluating(split, framing):
+    return evaluation_batches(split, 8, (SIDE, SIDE), framing)
+
+
+@pytest.mark.parametrize("make", [training, evaluating])
 def test_a_framing_out_of_range(make, split):
     for ratio in (0.0, -1.0, 1.5, float("nan")):
         with pytest.raises(InputError, match="a crop ratio above 0 and at most 1, received"):
-            make(split, crop_ratio=ratio)
+            make(split, framing=Framing(ratio))
     message = (
         "Expected to resize through at least the 18 x 18 pixels of the input, received 17 x 18."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        make(split, resize_through=(17, 18))
+        make(split, framing=Framing(resize_through=(17, 18)))
 
 
 def test_a_file_that_vanished_ends_the_epoch_loudly(tmp_path):

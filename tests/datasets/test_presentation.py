@@ -12,6 +12,7 @@ from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.presentation import Presentation
 from tfbio.datasets.source import Split
 from tfbio.errors import InputError, UnknownNameError
+from tfbio.framing import Framing
 
 SIZE = 40
 COUNT = 8
@@ -76,7 +77,7 @@ def test_a_corruption_takes_the_pixels_of_the_crop_and_comes_after_the_condition
     presentation = Presentation(
         condition=ViewingCondition("grayscale"), corruption=Corruption("contrast", 2)
     )
-    shown = _shown(presentation, resize_through=None)
+    shown = _shown(presentation)
     gray = np.rint(_shown(Presentation(condition=ViewingCondition("grayscale")))).astype(np.uint8)
     expected = [corrupt(image, "contrast", 2, seed=0) for image in gray]
     np.testing.assert_array_equal(shown, expected)
@@ -85,7 +86,7 @@ def test_a_corruption_takes_the_pixels_of_the_crop_and_comes_after_the_condition
 def test_what_comes_after_the_crop_is_scaled_with_it():
     bright = Presentation(corruption=Corruption("brightness", 1))
     batches = evaluation_batches(
-        Discs(), COUNT, (8, 8), resize_through=(SIZE, SIZE), presentation=bright
+        Discs(), COUNT, (8, 8), Framing(resize_through=SIZE), presentation=bright
     )
     ((images, _),) = batches.as_numpy_iterator()
     whole = [corrupt(image, "brightness", 1, seed=0) for image in Discs().images]

@@ -68,7 +68,7 @@ def test_validation_is_carved_from_train(store):
     assert source.class_names == NAMES
     assert source.augment == ("flip",)
     assert sizes(source) == {"train": 36, "validation": 4, "test": 10}
-    assert source.held_out is source.split("test")
+    assert source.evaluation_split is source.split("test")
     train, validation = contents(source.split("train")), contents(source.split("validation"))
     assert not train & validation
     # Gray images become RGB; every example is in one of them.
@@ -82,7 +82,7 @@ def test_a_validation_split_is_taken_as_it_is(store):
     builder, _ = store({"train": 20, "validation": 5})
     source = tfds_source("small", builder)
     assert sizes(source) == {"train": 20, "validation": 5}
-    assert source.held_out is source.split("validation")
+    assert source.evaluation_split is source.split("validation")
 
 
 def test_a_data_set_for_evaluation_alone(store):
@@ -103,7 +103,7 @@ def test_a_test_split_without_labels_is_left_out(store):
     builder, _ = store({"train": 20, "validation": 2, "test": 2}, labels=labels)
     source = tfds_source("small", builder)
     assert sizes(source) == {"train": 20, "validation": 2}
-    assert source.held_out is source.split("validation")
+    assert source.evaluation_split is source.split("validation")
 
 
 @pytest.mark.parametrize(

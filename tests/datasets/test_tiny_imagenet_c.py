@@ -12,9 +12,8 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfbio.datasets import tiny_imagenet_c
 from tfbio.datasets.manual import unreadable_images
-from tfbio.datasets.tiny_imagenet_c import TinyImagenetC
+from tfbio.datasets.tiny_imagenet_c import TinyImagenetC, builder
 from tfbio.errors import InputError
 
 PUBLISHED = [
@@ -146,8 +145,8 @@ def test_the_tar_is_looked_through_once_and_not_unpacked(tmp_path, monkeypatch):
         (whole if end is None else parts).append((start, end))
         return walk_tar(path, start, end)
 
-    walk_tar = tiny_imagenet_c.walk_tar
-    monkeypatch.setattr(tiny_imagenet_c, "walk_tar", counted)
+    walk_tar = builder.walk_tar
+    monkeypatch.setattr(builder, "walk_tar", counted)
     for corruption, severity in WRITTEN:
         prepared(tmp_path, f"{corruption}_{severity}")
     assert len(whole) == 1

@@ -18,6 +18,7 @@ import tfbio
 from tfbio.datasets.images import decode_image, resize_and_crop
 from tfbio.errors import InputError
 from tfbio.export import export_saved_model, load_labels
+from tfbio.framing import Framing
 
 HERE = Path(__file__).parent
 SIZE = (32, 32)
@@ -112,7 +113,10 @@ def exported(tmp_path_factory):
     for count in (1, 3, len(files)):
         inputs[f"serving_bytes/{count}"] = files[-count:]
         prepared[f"serving_bytes/{count}"] = np.stack(
-            [resize_and_crop(decode_image(file), SIZE, CROP_RATIO) for file in files[-count:]]
+            [
+                resize_and_crop(decode_image(file), SIZE, Framing(CROP_RATIO))
+                for file in files[-count:]
+            ]
         )
 
     model = small_model()
@@ -126,7 +130,7 @@ def exported(tmp_path_factory):
     assert predicted == [{0, 1, 2}, {3, 0, 1, 2}]
 
     written = export_saved_model(
-        model, tmp_path_factory.mktemp("written"), labels=LABELS, crop_ratio=CROP_RATIO
+        model, tmp_path_factory.mktemp("written"), labels=LABELS, framing=Framing(CROP_RATIO)
     )
     path = Path(shutil.move(written, tmp_path_factory.mktemp("moved") / "5"))
     return Exported(path, model, inputs, expected)
@@ -392,8 +396,7 @@ def test_silence(model, tmp_path, capsys, caplog):
         ({"version": 0}, r"Expected a version that is a positive integer, received 0: give 1"),
         ({"version": "2"}, r"Expected a version that is a positive integer, received '2': give 1"),
         ({"version": True}, r"Expected a version that is a positive integer, received True: give"),
-        ({"crop_ratio": 0}, r"Expected a crop ratio above 0 and at most 1, received 0"),
-        ({"crop_ratio": 1.5}, r"Expected a crop ratio above 0 and at most 1, received 1\.5"),
+        ({"framing": Framing(1, 16)}, r"through at least the 32 x 32 pixels .* received 16 x 16"),
         ({"name": "a/b"}, r"Expected a name that can be that of a folder, received 'a/b': give"),
         ({"name": ".."}, r"Expected a name that can be that of a folder, received '\.\.': give"),
         ({"name": ""}, r"Expected a name that can be that of a folder, received '': give"),
@@ -403,6 +406,12 @@ def test_arguments_out_of_range(model, tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
         export_saved_model(model, tmp_path / "new", **arguments)
     assert everything_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("crop_ratio", [0, 1.5, float("nan")])
+def test_framing_out_of_range(crop_ratio):
+    with pytest.raises(InputError, match=f"above 0 and at most 1, received {crop_ratio}: 1 crops"):
+        Framing(crop_ratio)
 
 
 def test_existing_version(model, tmp_path):
@@ -442,16 +451,32 @@ def other_models():
     sigmoid = keras.layers.Dense(2, activation="sigmoid", name="predictions")(flat)
     pixels = keras.layers.Activation("softmax", name="predictions")(image)
     gray = keras.Input((8, 8, 1))
-    yield keras.Model(image, flat), "ends in 'flatten.*' with no activation: build it"
-    yield keras.Model(image, sigmoid), "ends in 'predictions' with sigmoid activation: build it"
+    end = "activation: give it a last layer"
+    yield keras.Model(image, flat), f"ends in 'flatten.*' with no {end}"
+    yield keras.Model(image, sigmoid), f"ends in 'predictions' with sigmoid {end}"
+    dropped = keras.layers.Dropout(0.5, name="dropped")(sigmoid)
+    yield keras.Model(image, dropped), f"ends in 'dropped' with sigmoid {end}"
     yield keras.Model(image, pixels), r"gives \(None, 8, 8, 3\): give a classifier"
     flat_gray = keras.layers.Flatten()(gray)
     both = keras.layers.Concatenate()([flat, flat_gray])
-    yield keras.Model(gray, flat_gray), r"image input .* with \[\(None, 8, 8, 1\)\]: give a model"
+    yield keras.Model(gray, flat_gray), r"image input .* with \[\(None, 8, 8, 1\)\]: give a class"
     yield keras.Model([image, gray], both), r"image input .* 8, 3\), \(None, 8, 8, 1\)\]: give"
+    vector = keras.Input((12,))
+    dense = keras.layers.Dense(2, activation="softmax")(vector)
+    yield keras.Model(vector, dense), r"image input .* with \[\(None, 12\)\]: give a classifier"
+    two = [keras.layers.Dense(2, activation="softmax")(flat) for _ in range(2)]
+    yield keras.Model(image, two), r"Expected a model with one output, received .* with 2: give `k"
+    yield keras.Model(image, {"a": two[0], "b": two[1]}), "with one output, .* with 2: give `keras"
+    unbuilt = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    yield unbuilt, r"one image input .* 'sequential.*' with \[\]: .* built with a `keras.Input`"
+
+    class Subclassed(keras.Model):
+        pass
+
+    yield Subclassed(), r"functional or Sequential model .* 'subclassed.*' with \[\]: give"
 
 
-@pytest.mark.parametrize("kind", range(5))
+@pytest.mark.parametrize("kind", range(11))
 def test_other_models(tmp_path, kind):
     model, message = list(other_models())[kind]
     with pytest.raises(InputError, match=message):

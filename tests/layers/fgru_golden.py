@@ -12,7 +12,7 @@ from layers.gradients import forward_and_backward
 from tfbio.layers.fgru_cell import FGRUCell
 from tfbio.layers.unroll import Unroll
 from tfbio.weights.shape_selective import fgru_cell
-from tfbio.weights.targets import Target
+from tfbio.weights.tensor_map import Target
 
 CASES = ("fgru_gala", "fgru_noatt", "fgru_topdown")
 

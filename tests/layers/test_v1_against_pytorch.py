@@ -14,8 +14,8 @@ import tensorflow as tf
 from golden_data import relative_error
 
 from tfbio import layers
-from tfbio.weights.state_dict import tensors_of
-from tfbio.weights.targets import Target
+from tfbio.weights.origin import tensors_of
+from tfbio.weights.tensor_map import Target
 
 torch = pytest.importorskip("torch", reason="PyTorch is an extra")
 functional = torch.nn.functional

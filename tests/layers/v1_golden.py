@@ -8,8 +8,8 @@ from golden_data import GOLDEN, load_case, relative_error
 from layers.gradients import forward_and_backward
 
 from tfbio import layers
-from tfbio.weights.state_dict import Constant, tensors_of
-from tfbio.weights.targets import Target
+from tfbio.weights.origin import tensors_of
+from tfbio.weights.tensor_map import Target, TensorRole
 
 CASES = sorted(
     path.stem
@@ -63,9 +63,9 @@ def errors(case: str) -> dict[str, float]:
             tensor.variable.assign(tensor.from_file(theirs))
             np.testing.assert_array_equal(tensor.value(), theirs)
             variables[name] = tensor
-        elif isinstance(tensor, Constant):
-            assert tensor.value.dtype == theirs.dtype, name
-            np.testing.assert_array_equal(tensor.value, theirs)
+        elif tensor.role is TensorRole.DERIVED:
+            assert tensor.value().dtype == theirs.dtype, name
+            np.testing.assert_array_equal(tensor.value(), theirs)
     assert {f"grad/{name}" for name in variables} == {k for k in arrays if k.startswith("grad/")}
     trained = [target.variable for target in variables.values()]
     assert {id(v) for v in layer.weights} == {id(v) for v in trained}

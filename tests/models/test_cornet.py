@@ -13,9 +13,8 @@ from golden_data import fill_torch, load_case, relative_error
 import tfbio
 from tfbio.errors import InputError
 from tfbio.models.cornet import back_end, recurrent_area
-from tfbio.weights.module_names import module_name
-from tfbio.weights.state_dict import tensors_of
-from tfbio.weights.targets import Target
+from tfbio.weights.origin import module_name, tensors_of
+from tfbio.weights.tensor_map import Target
 
 # === One recurrent area ===
 

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 
+from tfbio._configuration import build
 from tfbio.datasets.source import Split
+from tfbio.training.optimizer import OptimizerConfig
+
+
+def make_optimizer(
+    name="adam", learning_rate=1e-3, schedule="cosine", total_steps=1, steps_per_epoch=1, **options
+):
+    """The optimizer of a configuration, in one call."""
+    config = _config(name, learning_rate, schedule, options)
+    return config.make(total_steps, steps_per_epoch)
+
+
+def make_learning_rate(
+    learning_rate, schedule="constant", total_steps=1, steps_per_epoch=1, **options
+):
+    """The learning rate of a configuration, in one call."""
+    config = _config("sgd", learning_rate, schedule, options)
+    return config.schedule.rate(learning_rate, total_steps, steps_per_epoch)
+
+
+def _config(name, learning_rate, schedule, options) -> Any:
+    values = {"optimizer": name, "learning_rate": learning_rate, "schedule": schedule, **options}
+    return build(OptimizerConfig, values)
 
 
 class TwoColours(Split):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from training.small_runs import Kill, KilledError, TwoColours
+from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 import tfbio
 from tfbio.datasets.pipeline import TrainingBatches
@@ -19,12 +19,11 @@ from tfbio.training import (
     ActivityStatistics,
     channel_correlation,
     choose_strategy,
+    fit,
     fraction_of_zeros,
-    make_optimizer,
     mean_activity,
     open_run,
     sparsity,
-    train,
 )
 from tfbio.training.activity import STATISTICS
 from tfbio.training.activity_recorder import recorded_outputs
@@ -204,7 +203,7 @@ def _train(run, recorded, kill=None, kill_first=True, strategy=None, **arguments
     def validate():
         return {"val_loss": 1.0, "val_top1": 0.5, "val_top5": 1.0}
 
-    train(
+    fit(
         model, batches, EPOCHS, optimizer, run, validate, strategy, callbacks=callbacks, **arguments
     )
     return model
@@ -239,7 +238,7 @@ def _assert_measured(rows, model):
 
 
 def test_a_training_is_the_same_with_the_recorder_and_without(tmp_path):
-    runs = [open_run(tmp_path, name, "")[0] for name in ("without", "with")]
+    runs = [open_run(tmp_path, name)[0] for name in ("without", "with")]
     without = _train(runs[0], None)
     with_recorder = _train(runs[1], {"steps": 2})
     for weight, same in zip(with_recorder.weights, without.weights, strict=True):
@@ -252,7 +251,7 @@ def test_a_training_is_the_same_with_the_recorder_and_without(tmp_path):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole", "")
+    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole")
     return run, _train(run, RECORDED)
 
 
@@ -291,7 +290,7 @@ def test_tensorboard_has_every_statistic_over_steps(uninterrupted):
 @pytest.mark.parametrize(("kill", "kill_first"), [(3, False), (5, True), (5, False)])
 def test_a_killed_run_has_the_rows_of_one_that_was_not(uninterrupted, tmp_path, kill, kill_first):
     """Of noise, too: what is measured again is measured with the same draws."""
-    run, _ = open_run(tmp_path, "killed", "")
+    run, _ = open_run(tmp_path, "killed")
     with pytest.raises(KilledError):
         _train(run, RECORDED, kill=kill, kill_first=kill_first, checkpoint_steps=2)
     with (run.path / "activity.csv").open("a") as file:
@@ -301,7 +300,7 @@ def test_a_killed_run_has_the_rows_of_one_that_was_not(uninterrupted, tmp_path, 
 
 
 def test_a_run_cut_short_and_gone_on_with_has_no_row_too_many(uninterrupted, tmp_path):
-    run, _ = open_run(tmp_path, "short", "")
+    run, _ = open_run(tmp_path, "short")
     _train(run, RECORDED, max_steps=5)
     assert _places(_rows(run)) == [(0, 3), (0, 4), (1, 5)]
     _train(run, RECORDED)
@@ -312,7 +311,7 @@ def test_a_run_cut_short_and_gone_on_with_has_no_row_too_many(uninterrupted, tmp
 
 
 def test_two_replicas_are_recorded_as_one(tmp_path):
-    run, _ = open_run(tmp_path, "mirrored", "")
+    run, _ = open_run(tmp_path, "mirrored")
     model = _train(run, RECORDED, strategy=choose_strategy("mirrored", 2), max_steps=2)
     rows = _rows(run)
     assert _places(rows) == [(0, 2)]

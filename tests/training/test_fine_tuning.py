@@ -5,18 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from training.small_runs import Kill, KilledError, TwoColours
+from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 import tfbio
 from tfbio.datasets.pipeline import TrainingBatches
-from tfbio.training import (
-    choose_strategy,
-    make_optimizer,
-    open_run,
-    strategy_scope,
-    train,
-    train_classifier_only,
-)
+from tfbio.training import choose_strategy, fit, open_run, strategy_scope, train_classifier_only
 
 STEPS = 4
 EPOCHS = 2
@@ -38,7 +31,7 @@ def _fine_tune(run, *, strategy=None, callbacks=(), precision="float64", **argum
     def validate():
         return {"val_loss": 1.0, "val_top1": 0.5, "val_top5": 1.0}
 
-    train(
+    fit(
         model, batches, EPOCHS, optimizer, run, validate, strategy, callbacks=callbacks, **arguments
     )
     return model, before
@@ -49,7 +42,7 @@ def _weights(model):
 
 
 def _run(path, name="run"):
-    return open_run(path, name, "")[0]
+    return open_run(path, name)[0]
 
 
 @pytest.mark.parametrize("name", tfbio.list_models("resnet50*"))

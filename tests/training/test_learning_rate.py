@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from training.small_runs import make_learning_rate, make_optimizer
 
 from tfbio.errors import InputError
-from tfbio.training import make_learning_rate, make_optimizer
 
 
 def test_the_rate_falls_at_the_first_step_of_each_milestone():
@@ -61,7 +61,7 @@ def test_bad_steps_are_named(arguments, sentence):
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "step"])
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [({"patience": 2}, "a patience"), ({"plateau_threshold": 0.1}, "a plateau threshold")],
+    [({"patience": 2}, "patience"), ({"plateau_threshold": 0.1}, "plateau_threshold")],
 )
 def test_what_belongs_to_a_plateau_is_refused_elsewhere(schedule, arguments, sentence):
     with pytest.raises(InputError, match=f"{sentence} with the .* only, received .* {schedule}"):
@@ -80,7 +80,5 @@ def test_what_belongs_to_steps_is_refused_elsewhere(schedule):
         make_learning_rate(0.1, schedule, milestones=(60,))
     with pytest.raises(InputError, match=f"Expected decay_every with .*, received .* {schedule}"):
         make_learning_rate(0.1, schedule, decay_every=30)
-    with pytest.raises(
-        InputError, match=f"Expected a decay factor with .*, received .* {schedule}"
-    ):
+    with pytest.raises(InputError, match=f"Expected decay_factor with .*, received .* {schedule}"):
         make_learning_rate(0.1, schedule, decay_factor=0.1)

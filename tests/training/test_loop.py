@@ -8,12 +8,12 @@ import logging
 import keras
 import numpy as np
 import pytest
-from training.small_runs import Kill, KilledError, TwoColours
+from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 import tfbio
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
-from tfbio.training import DivergedError, choose_strategy, make_optimizer, open_run, train
+from tfbio.training import DivergedError, choose_strategy, fit, open_run
 from tfbio.training.strategy import strategy_scope
 
 STEPS = 4
@@ -54,7 +54,7 @@ def _train(
     def validate():
         return {"val_loss": 1.0, "val_top1": next(validations), "val_top5": 1.0}
 
-    history = train(
+    history = fit(
         model, batches, EPOCHS, optimizer, run, validate, strategy, callbacks=callbacks, **arguments
     )
     return model, history
@@ -66,14 +66,14 @@ def _weights(model):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole", "")
+    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole")
     model, history = _train(run)
     return run, _weights(model), history
 
 
 def test_a_run_leaves_what_the_design_lists(uninterrupted):
     run, weights, history = uninterrupted
-    assert [row["epoch"] for row in history] == [0, 1]
+    assert [row["epoch"] for row in history] == [1, 2]
     assert history[1]["loss"] < history[0]["loss"]
     for name in ("flags", "history.csv", "learning_curve.png", "model.keras", "labels.txt"):
         assert (run.path / name).is_file(), name
@@ -90,7 +90,7 @@ def test_a_run_leaves_what_the_design_lists(uninterrupted):
 
 @pytest.mark.parametrize("steps_before_the_kill", [0, 1, 3, 4, 6, 7])
 def test_a_killed_run_goes_on_to_the_same_weights(uninterrupted, tmp_path, steps_before_the_kill):
-    run, _ = open_run(tmp_path, "killed", "")
+    run, _ = open_run(tmp_path, "killed")
     with pytest.raises(KilledError):
         _train(run, callbacks=[Kill(steps_before_the_kill)], checkpoint_steps=2)
     model, history = _train(run, checkpoint_steps=2)
@@ -106,7 +106,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(uninterrupted, tmp_path, steps
 
 def test_the_scale_of_the_loss_in_half_precision_goes_on_too(tmp_path):
     """With it lost, the first steps after a resume overflow and are skipped."""
-    runs = [open_run(tmp_path, name, "")[0] for name in ("whole", "killed")]
+    runs = [open_run(tmp_path, name)[0] for name in ("whole", "killed")]
     whole, _ = _train(runs[0], precision="mixed_float16")
     with pytest.raises(KilledError):
         _train(runs[1], callbacks=[Kill(5)], precision="mixed_float16", checkpoint_steps=2)
@@ -118,7 +118,7 @@ def test_the_scale_of_the_loss_in_half_precision_goes_on_too(tmp_path):
 @pytest.mark.parametrize("model_of", [WITH_DROPOUT, WITH_NOISE], ids=["dropout", "noise"])
 def test_random_draws_of_layers_go_on_too(model_of, tmp_path):
     """Keras keeps the state of dropout in no file: with it lost, other channels are dropped."""
-    runs = [open_run(tmp_path, name, "")[0] for name in ("whole", "killed")]
+    runs = [open_run(tmp_path, name)[0] for name in ("whole", "killed")]
     whole, _ = _train(runs[0], model_of=model_of)
     with pytest.raises(KilledError):
         _train(runs[1], model_of=model_of, callbacks=[Kill(5)], checkpoint_steps=2)
@@ -131,7 +131,7 @@ def test_random_draws_of_layers_go_on_too(model_of, tmp_path):
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(uninterrupted, tmp_path, caplog):
     logging.getLogger("tfbio").propagate = True
-    run, _ = open_run(tmp_path, "killed", "")
+    run, _ = open_run(tmp_path, "killed")
     with pytest.raises(KilledError):
         _train(run, callbacks=[Kill(7)], checkpoint_steps=2)
     _, newest = run.checkpoints()
@@ -156,7 +156,7 @@ def test_a_finished_run_is_not_trained_again(uninterrupted):
 
 
 def test_two_replicas_give_the_weights_that_one_gives(uninterrupted, tmp_path):
-    run, _ = open_run(tmp_path, "mirrored", "")
+    run, _ = open_run(tmp_path, "mirrored")
     model, _ = _train(run, strategy=choose_strategy("mirrored", 2))
     for weight, same in zip(_weights(model), uninterrupted[1], strict=True):
         np.testing.assert_allclose(weight, same, rtol=0, atol=1e-9)
@@ -166,7 +166,7 @@ def test_two_replicas_give_the_weights_that_one_gives(uninterrupted, tmp_path):
 
 
 def test_max_steps_stops_without_validation(tmp_path):
-    run, _ = open_run(tmp_path, "short", "")
+    run, _ = open_run(tmp_path, "short")
     _, history = _train(run, max_steps=2)
     assert history == []
     assert run.model.is_file()
@@ -175,13 +175,13 @@ def test_max_steps_stops_without_validation(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    run, _ = open_run(tmp_path, "nan", "")
+    run, _ = open_run(tmp_path, "nan")
     with pytest.raises(DivergedError, match=r"The loss is nan in epoch 1 at step \d: lower the"):
         _train(run, split=TwoColours(broken=True))
 
 
 def test_a_batch_that_replicas_cannot_share_is_refused(tmp_path):
-    run, _ = open_run(tmp_path, "odd", "")
+    run, _ = open_run(tmp_path, "odd")
     batches = TrainingBatches(TwoColours(), 7, (32, 32))
     with pytest.raises(InputError, match="a batch size that 2 replicas divide, received 7"):
-        train(None, batches, 1, None, run, dict, choose_strategy("mirrored", 2))
+        fit(None, batches, 1, None, run, dict, choose_strategy("mirrored", 2))

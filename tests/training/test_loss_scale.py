@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from training.small_runs import make_learning_rate
 
-from tfbio.training import SGD, LossScaleOptimizer, choose_strategy, make_learning_rate
+from tfbio.training import SGD, LossScaleOptimizer, choose_strategy
 
 GRADIENTS = [8.0, 4.0]
 

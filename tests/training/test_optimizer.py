@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from training.small_runs import make_optimizer
 
 from tfbio.errors import InputError, UnknownNameError
-from tfbio.training import OPTIMIZERS, make_optimizer
+from tfbio.training import OPTIMIZERS
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfbio.errors import InputError
-from tfbio.training import PlateauDecay, make_plateau
+from tfbio.training import Plateau, PlateauDecay
 
 
 def _rates(decay, losses):
@@ -58,7 +58,7 @@ def test_it_does_what_pytorch_does(seed):
 
 
 def test_the_defaults_are_those_of_the_divisive_normalization_project():
-    assert make_plateau(0.05) == PlateauDecay(0.05, patience=5, decay_factor=0.1, threshold=1e-4)
+    assert Plateau().decay(0.05) == PlateauDecay(0.05, patience=5, decay_factor=0.1, threshold=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from training.small_runs import Kill, KilledError, TwoColours
+from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
 from tfbio.training import (
     OPTIMIZERS,
+    SGD,
     Adam,
     LossScaleOptimizer,
     choose_strategy,
-    make_optimizer,
+    fit,
     open_run,
     strategy_scope,
-    train,
 )
 
 FEATURES, CLASSES, EXAMPLES = 6, 3, 32
@@ -136,7 +136,7 @@ def test_in_half_precision_an_overflow_adds_nothing(devices):
     with strategy.scope():
         weight = keras.Variable(np.float32(1.0))
         rate = make_optimizer("sgd", 0.5, "step", decay_every=4)._learning_rate
-        sgd = OPTIMIZERS["sgd"](rate, momentum=0.0, gradient_accumulation_steps=2, clipvalue=2.0)
+        sgd = SGD(rate, momentum=0.0, gradient_accumulation_steps=2, clipvalue=2.0)
         optimizer = LossScaleOptimizer(sgd, initial_scale=4.0)
         optimizer.build([weight])
 
@@ -165,7 +165,7 @@ def _small_run(run, kill=None):
     pixels = keras.Input((32, 32, 3))
     logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(pixels / 255))
     model = keras.Model(pixels, keras.layers.Activation("softmax", name="predictions")(logits))
-    train(
+    fit(
         model, batches, 2, make_optimizer("adam", 0.1, "cosine", 10, accumulate_steps=3), run,
         lambda: {"val_loss": 1.0, "val_top1": 0.5, "val_top5": 1.0}, checkpoint_steps=1,
         callbacks=[] if kill is None else [Kill(kill)],
@@ -175,13 +175,13 @@ def _small_run(run, kill=None):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return _small_run(open_run(tmp_path_factory.mktemp("runs"), "whole", "")[0])
+    return _small_run(open_run(tmp_path_factory.mktemp("runs"), "whole")[0])
 
 
 # Within an epoch, and between two that share an update.
 @pytest.mark.parametrize("kill", [2, 5])
 def test_a_kill_amid_an_update_costs_nothing(whole, kill, tmp_path):
-    run, _ = open_run(tmp_path, "killed", "")
+    run, _ = open_run(tmp_path, "killed")
     with pytest.raises(KilledError):
         _small_run(run, kill)
     assert _farthest(_small_run(run), whole) < 1e-12

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from training.small_runs import make_optimizer
 
 from tfbio.errors import InputError
-from tfbio.training import Adam, RMSprop, make_optimizer
+from tfbio.training import Adam, RMSprop
 
 L2 = 0.03
 RATES = [0.5] * 5 + [0.125] * 5 + [0.03125] * 5

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from training.small_runs import make_optimizer
 
 from tfbio.errors import InputError
-from tfbio.training import SGD, choose_strategy, make_optimizer, strategy_scope
+from tfbio.training import SGD, choose_strategy, strategy_scope
 
 MOMENTUM, L2 = 0.9, 0.03
 # The third rate comes in the middle of much momentum. Exact in single precision too.

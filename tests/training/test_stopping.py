@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from training.small_runs import Kill, KilledError, TwoColours
+from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
@@ -13,10 +13,9 @@ from tfbio.training import (
     PlateauDecay,
     choose_strategy,
     epochs_since_best,
-    make_optimizer,
+    fit,
     open_run,
     strategy_scope,
-    train,
 )
 
 STEPS = 2
@@ -53,7 +52,7 @@ def _train(run, *, after=0, top1=None, kill=None, precision="float64", strategy=
         {"val_loss": loss, "val_top1": accuracy, "val_top5": 1.0}
         for loss, accuracy in list(zip(LOSSES, top1 or [0.5] * EPOCHS, strict=True))[after:]
     )
-    history = train(
+    history = fit(
         model, batches, EPOCHS, optimizer, run, lambda: next(figures), strategy,
         callbacks=[Kill(kill)] if kill is not None else [], **arguments,
     )  # fmt: skip
@@ -62,7 +61,7 @@ def _train(run, *, after=0, top1=None, kill=None, precision="float64", strategy=
 
 @pytest.fixture(scope="module")
 def falling(tmp_path_factory):
-    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole", "")
+    run, _ = open_run(tmp_path_factory.mktemp("runs"), "whole")
     return _train(run, plateau=PLATEAU)
 
 
@@ -80,7 +79,7 @@ def test_the_rate_falls_after_a_plateau(falling):
 def test_a_killed_run_goes_on_with_its_rate(
     falling, tmp_path, steps_before_the_kill, checkpoint_steps
 ):
-    run, _ = open_run(tmp_path, "killed", "")
+    run, _ = open_run(tmp_path, "killed")
     how = {"plateau": PLATEAU, "checkpoint_steps": checkpoint_steps}
     with pytest.raises(KilledError):
         _train(run, kill=steps_before_the_kill, **how)
@@ -91,7 +90,7 @@ def test_a_killed_run_goes_on_with_its_rate(
 
 
 def test_the_rate_falls_in_half_precision_too(tmp_path):
-    run, _ = open_run(tmp_path, "half", "")
+    run, _ = open_run(tmp_path, "half")
     with pytest.raises(KilledError):
         _train(run, kill=7, precision="mixed_float16", plateau=PLATEAU)
     _, history = _train(run, after=3, precision="mixed_float16", plateau=PLATEAU)
@@ -99,7 +98,7 @@ def test_the_rate_falls_in_half_precision_too(tmp_path):
 
 
 def test_two_replicas_have_the_rates_of_one(falling, tmp_path):
-    run, _ = open_run(tmp_path, "mirrored", "")
+    run, _ = open_run(tmp_path, "mirrored")
     weights, history = _train(run, strategy=choose_strategy("mirrored", 2), plateau=PLATEAU)
     assert [row["learning_rate"] for row in history] == RATES
     for weight, same in zip(weights, falling[0], strict=True):
@@ -111,10 +110,10 @@ TOP1 = [0.25, 0.5, 0.25, 0.5, 0.5, 0.25, 1.0]
 
 
 def test_it_stops_when_the_accuracy_stays(tmp_path):
-    run, _ = open_run(tmp_path, "early", "")
+    run, _ = open_run(tmp_path, "early")
     weights, history = _train(run, top1=TOP1, early_stopping=2)
     # Not after epochs 1 to 3, in which only one in a row is no better.
-    assert [row["epoch"] for row in history] == [0, 1, 2, 3, 4, 5]
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
     assert epochs_since_best(history) == 2
 
     # It stays stopped: there is no loss for another epoch, and no step.
@@ -123,7 +122,7 @@ def test_it_stops_when_the_accuracy_stays(tmp_path):
     for weight, same in zip(again, weights, strict=True):
         np.testing.assert_array_equal(weight, same)
 
-    killed, _ = open_run(tmp_path, "killed", "")
+    killed, _ = open_run(tmp_path, "killed")
     with pytest.raises(KilledError):
         _train(killed, kill=9, top1=TOP1, early_stopping=2)
     resumed, history = _train(killed, after=4, top1=TOP1, early_stopping=2)
@@ -134,12 +133,12 @@ def test_it_stops_when_the_accuracy_stays(tmp_path):
 
 def test_it_stops_when_the_loss_stays(tmp_path):
     """Not when the accuracy does, which grows here; and every row is passed on."""
-    run, _ = open_run(tmp_path, "early", "")
+    run, _ = open_run(tmp_path, "early")
     rows = []
     arguments = {"early_stopping": 2, "early_stopping_metric": "loss", "record": rows.append}
     _, history = _train(run, top1=[0.1 * epoch for epoch in range(EPOCHS)], **arguments)
     # After epochs 1 and 2, which are no better than epoch 0.
-    assert [row["epoch"] for row in history] == [0, 1, 2]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
     assert (epochs_since_best(history, "loss"), epochs_since_best(history)) == (2, 0)
     assert rows == history
 

@@ -12,7 +12,7 @@ import pytest
 from golden_data import GOLDEN, write_native_h5
 
 import tfbio
-from tfbio.weights import WeightsError, read_tensors
+from tfbio.weights import TensorRole, WeightsError, read_tensors
 
 ARGUMENTS = {"input_shape": (32, 32, 3), "width": 1 / 32, "timesteps": 3}
 
@@ -66,7 +66,7 @@ def test_every_tensor_arrives(model, arrays, tmp_path, tensorflow_113, kind):
     report = tfbio.load_weights(model, path)
     assert sorted(report.loaded) == sorted(weight.path for weight in model.weights)
     assert not report.skipped
-    assert not report.unused
+    assert set(report.roles.values()) == {TensorRole.LOADED}
     for weight in model.weights:
         np.testing.assert_array_equal(weight, arrays[f"{weight.path}:0"].astype("float32"))
 
@@ -151,8 +151,9 @@ def test_swapped_layers_of_one_shape_are_told_apart(model, arrays, tmp_path):
 def test_fewer_time_steps_use_the_first_of_the_file(arrays, timesteps):
     model = _model(timesteps=timesteps)
     report = tfbio.load_weights(model, arrays)
-    assert len(report.loaded) + len(report.unused) == len(arrays)
-    assert all("_Time_" in name or "_LConv" in name for name in report.unused)
+    later = report.of_role(TensorRole.LATER_STEP)
+    assert len(report.loaded) + len(later) == len(arrays)
+    assert all("_Time_" in name or "_LConv" in name for name in later)
     assert "later time steps are not used" in str(report)
 
 

@@ -1,185 +1,139 @@
-"""`python evaluate.py`: accuracy at every time step of a run or of a model with weights."""
+"""`python evaluate.py`, `tfbio evaluate`: evaluate a run, or a model with weights."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
-import keras
-import tensorflow as tf
 from absl import flags
-from tqdm import tqdm
 
-from tfbio.cli.command import run_command
-from tfbio.cli.models import define_model_flags
-from tfbio.cli.presentation import (
-    chosen_presentation,
-    define_presentation_flags,
-    described_presentation,
-    presentation_facts,
-    presentation_label,
-)
-from tfbio.cli.robustness import (
-    chosen_label,
-    chosen_sets,
-    define_robustness_flags,
-    measure_robustness,
-    refuse_robustness_flags,
-    report_robustness,
-)
-from tfbio.cli.trained import TrainedModel, define_trained_flags, find_trained
-from tfbio.datasets.catalog import FOLDERS, canonical_name, corrupted_base, load_dataset
-from tfbio.datasets.corrupted import is_corrupted
-from tfbio.datasets.pipeline import evaluation_batches
-from tfbio.datasets.presentation import Presentation
-from tfbio.datasets.source import DataSource, Split
+from tfbio._configuration import Option, option, options_of
+from tfbio.cli.command import Command, named
+from tfbio.cli.flags import given, given_arguments
+from tfbio.cli.trained import TrainedFlags, find_trained
+from tfbio.datasets.names import ConditionName, StimulusName
+from tfbio.datasets.registry import canonical_name
 from tfbio.errors import InputError
-from tfbio.evaluation.accuracy_over_time import AccuracyOverTime
-from tfbio.evaluation.report import format_table, write_results
-from tfbio.models.noise import noise_setting
+from tfbio.evaluation.protocol import list_protocols, protocol_info
 
 
-def main(argv: list[str] | None = None) -> NoReturn:
-    """Run the command."""
-    run_command("Measure accuracy over time steps.", _define_flags, _main, argv)
+@dataclass(frozen=True)
+class EvaluateFlags(TrainedFlags):
+    """Evaluation.
+
+    Args:
+        protocol: what is measured, such as accuracy. Default: corruptions for a data set of
+            corrupted images, else accuracy.
+        dataset: data set. Default: the one the run trained on.
+        data_dir: the image folder, or where data sets are kept.
+        split: part of the data set. Default: test where there is one, else validation.
+        max_bad_images: unreadable images to count as wrong and go on.
+        condition: viewing condition of the images. Default: the run's on the data set it was
+            trained on; elsewhere the images as they are.
+        condition_level: standard deviation of --condition=noise (1 is black to white) or blur
+            (pixels). Default: drawn for each image from the published levels.
+        stimulus: diagnostic stimulus made of each image and the mask of its object. Default: as
+            with --condition.
+        batch_size: images a step.
+        output: folder of the results. Default: in the run, by data set and split.
+    """
+
+    protocol: str | None = option()
+    dataset: str | None = option()
+    data_dir: str | None = option(path=True)
+    split: str | None = option()
+    max_bad_images: int = option(0, minimum=0)
+    condition: ConditionName | None = option()
+    condition_level: float | None = option()
+    stimulus: StimulusName | None = option()
+    batch_size: int = option(32, minimum=1)
+    output: str | None = option(path=True)
 
 
-def _define_flags(values: flags.FlagValues) -> None:
-    define_model_flags(values)
-    define_trained_flags(values)
-    at = {"flag_values": values}
-    flags.DEFINE_string("dataset", None, "Data set. Default: the one the run trained on.", **at)
-    flags.DEFINE_string("data_dir", None, "The image folder, or where data sets are kept.", **at)
-    flags.DEFINE_string("split", None, "Default: test where there is one, else validation.", **at)
-    flags.DEFINE_integer(
-        "max_bad_images", 0, "Unreadable images to count as wrong and go on.", lower_bound=0, **at
-    )
-    define_presentation_flags(values)
-    define_robustness_flags(values)
-    flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1, **at)
-    flags.DEFINE_string(
-        "output", None, "Folder of the results. Default: in the run, by data set and split.", **at
-    )
+def _run(values: flags.FlagValues) -> None:
+    from tfbio._progress import progress_bar
+    from tfbio.evaluation.api import prepare_evaluation
 
-
-def _main(values: flags.FlagValues) -> None:
     trained = find_trained(values)
-    dataset = canonical_name(values.dataset) if values.dataset else trained.dataset or "shapes"
-    # The same images, corrupted or not, lie in the same place.
-    images = corrupted_base(dataset) or dataset
-    data_dir = values.data_dir
-    if data_dir is None and images == trained.dataset:
-        data_dir = trained.data_dir
-    # Other data sets may be shown in a way of their own already.
-    as_trained = trained.settings if dataset == trained.dataset else {}
-    presentation = chosen_presentation(values, as_trained)
-    image_size = _image_size(trained.model, values.image_size, trained.info.input_shape[:2])
-    framing = trained.framing
-
-    def batches(split: Split, shown: Presentation) -> tf.data.Dataset:
-        return evaluation_batches(
-            split, values.batch_size, image_size, framing.crop_ratio, framing.resize_through, shown
-        )
-
-    def split_of(source: DataSource) -> Split:
-        _check_classes(trained, source)
-        return source.split(values.split) if values.split else source.held_out
-
-    sets = []
-    if is_corrupted(dataset):
-        sets = chosen_sets(values, dataset, data_dir)
-        source = sets[0].load()
-    else:
-        refuse_robustness_flags(values)
-        source = load_dataset(dataset, data_dir, values.max_bad_images)
-    name = dataset.replace("/", "-")
-    other_folder = images in FOLDERS and not _same_folder(data_dir, trained.data_dir)
-    label = name.replace(images, Path(data_dir).resolve().name) if other_folder else name
-    for note in () if sets else source.notes:
-        print(note)
-    split = split_of(source)
-    print(
-        f"{trained.description} at {image_size[0]} x {image_size[1]} on {label}, {split.name} "
-        f"split, {split.size:,} images"
-        + (f" in each of {len(sets)} sets" if sets else "")
-        + described_presentation(presentation)
+    data = values.dataset or trained.dataset or "shapes"
+    chosen = given(values, options_of(EvaluateFlags))
+    same = trained.dataset is not None and canonical_name(data) == canonical_name(trained.dataset)
+    passed = ("split", "data_dir", "max_bad_images", "batch_size", "image_size", "output")
+    evaluation = prepare_evaluation(
+        trained,
+        values.protocol,
+        data,
+        **{name: chosen[name] for name in passed if name in chosen},
+        presentation=_presentation(chosen, trained.presentation if same else None),
+        timesteps=given_arguments(values).get("timesteps"),
+        noise=chosen.get("noise"),
+        noise_seed=chosen.get("noise_seed"),
+        noise_draws=chosen.get("noise_draws"),
+        **_options(values, data),
     )
-    # Another noise, number of time steps, presentation or choice of corruptions is another result.
-    noise = f"-noise_{values.noise}" if values.noise else ""
-    timesteps = f"-timesteps_{values.timesteps}" if values.timesteps else ""
-    label_of_all = (
-        f"{label}-{split.name}{chosen_label(values)}{presentation_label(presentation)}{noise}"
-        f"{timesteps}"
-    )
-    folder = Path(values.output or trained.folder / "evaluations" / label_of_all)
-    facts = {
-        "model": trained.info.name,
-        "weights": trained.description,
-        "dataset": label,
-        "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
-        "split": split.name,
-        "image_size": list(image_size),
-        "crop_ratio": framing.crop_ratio,
-        "resize_through": framing.resize_through,
-        "noise": noise_setting(trained.model),
-        **presentation_facts(presentation),
-    }
-    if sets:
-        robustness = measure_robustness(trained.model, sets, split_of, batches, presentation)
-        with _writing_to(folder):
-            files = report_robustness(robustness, dataset, folder, facts)
-    else:
-        with tqdm(total=split.size, unit="image", dynamic_ncols=True, leave=False) as bar:
-            table = AccuracyOverTime(trained.model)(
-                batches(split, presentation), len(split.unreadable), bar.update
-            )
-        print(format_table(table))
-        if table.unreadable:
-            print(
-                f"{table.unreadable} of {table.images} images could not be read and count as wrong."
-            )
-        with _writing_to(folder):
-            write_results(table, folder, facts)
-        files = "results.json, results.csv, accuracy_over_time.png"
-    print(f"{folder}: {files}")
+    print(evaluation.description)
+    with progress_bar(total=evaluation.images, unit="image") as bar:
+        table = evaluation.run(bar.update, evaluation.folder)
+    print(table)
+    folder = evaluation.folder or Path(values.runs_dir or "runs")
+    print(f"{folder}: {', '.join(table.write(folder))}")
 
 
-@contextlib.contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
+def _presentation(chosen: dict[str, Any], of_training: Any) -> Any:
+    """What the flags make of the images, or else the training."""
+    from tfbio.datasets.conditions import ViewingCondition
+    from tfbio.datasets.presentation import PLAIN, Presentation
+
+    default = of_training or PLAIN
+    condition = default.condition
+    level = chosen.get("condition_level")
+    if "condition" in chosen:
+        condition = ViewingCondition(chosen["condition"], level) if chosen["condition"] else None
+    elif level is not None:
         raise InputError(
-            f"The results cannot be written to {folder} ({error.strerror}): pass an --output that "
-            "is writable."
-        ) from error
-
-
-def _same_folder(one: str, other: str | None) -> bool:
-    return other is not None and Path(one).resolve() == Path(other).resolve()
-
-
-def _check_classes(trained: TrainedModel, source: DataSource) -> None:
-    classes = trained.model.output_shape[-1]
-    names = source.class_names
-    if len(names) != classes or (trained.class_names and tuple(trained.class_names) != names):
-        raise InputError(
-            f"Expected a data set of the {classes} classes of {trained.description}"
-            f"{_some(trained.class_names)}, received {source.name} with {len(names)}"
-            f"{_some(names)}."
+            "Expected --condition=noise or --condition=blur with --condition_level, received "
+            "the latter alone."
         )
+    return Presentation(chosen.get("stimulus", default.stimulus), condition)
 
 
-def _some(names) -> str:
-    return f" ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})" if names else ""
+def _options(values: flags.FlagValues, data: str) -> dict[str, Any]:
+    """The options of the protocol that are given, and those of others, which it refuses."""
+    from tfbio.datasets.corrupted import is_corrupted
+
+    names = list_protocols()
+    first = [values.protocol] if values.protocol in names else []
+    options: dict[str, Option] = {}
+    for name in [*first, *names]:
+        options = {**options_of(protocol_info(name).options), **options}
+    found = given(values, options)
+    for name in options_of(protocol_info("corruptions").options):
+        if name in found and values.protocol is None and not is_corrupted(canonical_name(data)):
+            raise InputError(
+                f"Expected a data set of corrupted images with --{name}, such as "
+                "--dataset=shapes_c."
+            )
+    return found
 
 
-def _image_size(
-    model: keras.Model, wanted: int | None, published: tuple[int, int]
-) -> tuple[int, int]:
-    height, width = model.input_shape[1:3]
-    if height is None or width is None:
-        return (wanted, wanted) if wanted else published
-    return height, width
+def _protocol_options(argv: Sequence[str]) -> Iterable[Option]:
+    """The options of all protocols, those of the chosen one first."""
+    names = list_protocols()
+    chosen = named(argv, "protocol")
+    for name in [*([chosen] if chosen in names else []), *names]:
+        yield from options_of(protocol_info(name).options).values()
+
+
+COMMAND = Command(
+    "evaluate",
+    "Evaluate a trained model.",
+    EvaluateFlags,
+    _run,
+    more_options=_protocol_options,
+)
+main = COMMAND.main
+
+if __name__ == "__main__":
+    main()

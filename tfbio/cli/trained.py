@@ -2,75 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 from absl import flags
 
-from tfbio.cli.command import given
-from tfbio.cli.framing import Framing, chosen_framing, define_framing_flags
-from tfbio.cli.models import MODEL_FLAGS, model_arguments
-from tfbio.cli.noise import apply_noise, define_noise_flags
-from tfbio.datasets.catalog import canonical_name
+from tfbio._configuration import option, options_of
+from tfbio.cli.flags import given, given_arguments
 from tfbio.errors import InputError
-from tfbio.models.registry import ModelInfo, create_model, model_info
+from tfbio.framing import Framing
+from tfbio.models.registry import model_info
 from tfbio.models.time_steps import unrolled_layers, with_timesteps
-from tfbio.training.run_directory import RunDirectory, newest_run
+from tfbio.training.config import NoiseConfig
+from tfbio.training.run_directory import newest_run
+from tfbio.training.trained import TrainedModel, from_weights, load_run
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A model with its weights and what is known about their training.
+class TrainedFlags:
+    """Trained model.
 
-    Attributes:
-        model: the model, all time steps returned.
-        info: its registry entry.
-        description: where the weights are from.
-        folder: where results about it belong.
-        framing: how images are brought to its size.
-        class_names: empty if not known.
-        dataset: what it was trained on, None if not known.
-        data_dir: where that lay.
-        settings: the flags of the run, by name; empty without one.
+    Args:
+        run: folder of a run. Default: the newest in --runs_dir.
+        runs_dir: folder of all runs.
+        model: of the registry, together with --weights, in place of a run.
+        weights: weights file, together with --model.
+        image_size: height and width of the input of --model, pixels. Default: as published.
+        imports: modules of your own that register models, data sets or protocols: my_models.
+        framing: how images are brought to the size of the input.
+        noise: how the noise of the model is drawn.
     """
 
-    model: keras.Model
-    info: ModelInfo
-    description: str
-    folder: Path
-    framing: Framing
-    class_names: tuple[str, ...] = ()
-    dataset: str | None = None
-    data_dir: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-
-def define_trained_flags(values: flags.FlagValues) -> None:
-    """Flags that say which trained model is meant."""
-    flags.DEFINE_string(
-        "run", None, "Folder of a run. Default: the newest in --runs_dir.", flag_values=values
-    )
-    flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.", flag_values=values)
-    flags.DEFINE_string("weights", None, "Weights file, together with --model.", flag_values=values)
-    define_framing_flags(values)
-    define_noise_flags(values)
+    run: str | None = option(path=True)
+    runs_dir: str = option("runs", path=True)
+    model: str | None = option()
+    weights: str | None = option(path=True)
+    image_size: int | None = option(minimum=1)
+    imports: tuple[str, ...] = option((), name="import", example="my_models")
+    framing: Framing = option(Framing())
+    noise: NoiseConfig = option(NoiseConfig())
 
 
 def find_trained(values: flags.FlagValues) -> TrainedModel:
-    """The trained model that the flags name, its noise drawn and its time steps as they say.
+    """The trained model that the flags name, framed as they say.
+
+    Noise and time steps are left to the command.
 
     Raises:
         InputError: there is none, or the flags contradict each other.
     """
     trained = _find(values)
-    apply_noise(values, trained.model)
-    if unrolled_layers(trained.model):
-        # Every time step, whichever it was trained on, and as many as wanted.
-        model = with_timesteps(trained.model, values.timesteps, return_sequences=True)
-        trained = replace(trained, model=model)
-    return trained
+    return replace(trained, framing=replace(trained.framing, **given(values, options_of(Framing))))
 
 
 def _find(values: flags.FlagValues) -> TrainedModel:
@@ -83,8 +67,8 @@ def _find(values: flags.FlagValues) -> TrainedModel:
         if values.run is not None:
             raise InputError("Expected --run, or --model with --weights, received both.")
         return _from_weights(values)
-    run = newest_run(values.runs_dir) if values.run is None else _run(values.run)
-    trained = _from_run(values, run)
+    run = newest_run(values.runs_dir or "runs").path if values.run is None else values.run
+    trained = load_run(run)
     ignored = _shape_flags(values, trained.model)
     if ignored:
         raise InputError(
@@ -96,66 +80,34 @@ def _find(values: flags.FlagValues) -> TrainedModel:
 
 def _from_weights(values: flags.FlagValues) -> TrainedModel:
     info = model_info(values.model)
-    description = f"{info.name} with {values.weights}"
-    folder = Path(values.runs_dir) / info.name
-    framing = chosen_framing(values, info)
-    if Path(values.weights).suffix != ".keras":
-        # A model with noise draws the same samples each time the command runs.
-        keras.utils.set_random_seed(0)
-        model = create_model(info.name, weights=values.weights, **model_arguments(values))
-        return TrainedModel(model, info, description, folder, framing)
-    # The file holds the architecture too: nothing is left to be said by flags.
-    model = _read_keras(Path(values.weights))
-    said = _shape_flags(values, model)
-    if said:
-        raise InputError(
-            f"Expected no {said} with {values.weights}, which holds the whole model: leave it out."
-        )
-    if model.name != info.name:
-        raise InputError(
-            f"Expected {values.weights} to hold {info.name}, received {model.name}: pass "
-            f"--model={model.name}."
-        )
-    return TrainedModel(model, info, description, folder, framing)
+    folder = Path(values.runs_dir or "runs") / info.name
+    arguments = _own_arguments(values)
+    if values.image_size is not None:
+        arguments["input_shape"] = (values.image_size, values.image_size, 3)
+    trained = from_weights(info.name, values.weights, arguments, folder=folder)
+    if Path(values.weights).suffix == ".keras":
+        # The file holds the architecture too: nothing is left to be said by flags.
+        said = _shape_flags(values, trained.model)
+        if said:
+            raise InputError(
+                f"Expected no {said} with {values.weights}, which holds the whole model: leave it "
+                "out."
+            )
+    return trained.adjusted()
+
+
+def _own_arguments(values: flags.FlagValues) -> dict[str, Any]:
+    """The arguments of models that are given, but for those that are flags of the command too."""
+    ours = options_of(TrainedFlags)
+    return {name: each for name, each in given_arguments(values).items() if name not in ours}
 
 
 def _shape_flags(values: flags.FlagValues, model: keras.Model) -> str:
     """The flags given that shape a model in a way that cannot be changed, for a sentence."""
-    changeable = ("timesteps",) if unrolled_layers(model) else ()
-    names = [name for name in given(values, MODEL_FLAGS) if name not in changeable]
-    return ", ".join(f"--{name}" for name in names)
-
-
-def _read_keras(path: Path) -> keras.Model:
-    if not path.is_file():
-        raise InputError(f"Expected a weights file at {path}, found nothing: check the path.")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        # Keras raises whatever the damaged part raises.
-        raise InputError(f"{path} cannot be read as a Keras model: {error}") from error
-
-
-def _run(path: str) -> RunDirectory:
-    run = RunDirectory(Path(path))
-    if not run.model.is_file():
-        raise InputError(f"Expected the folder of a trained run, found no model.keras in {path}.")
-    return run
-
-
-def _from_run(values: flags.FlagValues, run: RunDirectory) -> TrainedModel:
-    try:
-        settings = run.settings()
-        class_names = tuple(run.class_names())
-        info = model_info(settings["model"])
-    except (OSError, KeyError) as error:
-        raise InputError(
-            f"Expected the folder of a trained run, found {run.path} without its "
-            f"{Path(getattr(error, 'filename', None) or 'flags').name}."
-        ) from error
-    description = str(run.path) if run.finished else f"{run.path} (its training is not finished)"
-    return TrainedModel(
-        _read_keras(run.model), info, description, run.path,
-        chosen_framing(values, settings=settings), class_names,
-        canonical_name(settings.get("dataset", "shapes")), settings.get("data_dir"), settings,
-    )  # fmt: skip
+    said = _own_arguments(values)
+    timesteps = said.pop("timesteps", None)
+    if timesteps is not None and not unrolled_layers(model):
+        with_timesteps(model, timesteps)  # Its sentence says which models have another number.
+    if values.image_size is not None:
+        said["image_size"] = values.image_size
+    return ", ".join(f"--{name}" for name in said)

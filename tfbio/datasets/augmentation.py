@@ -8,6 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfbio.datasets.images import resize
+from tfbio.datasets.names import AugmentationName
 
 _AREA = (0.08, 1.0)
 _ASPECT = (3 / 4, 4 / 3)
@@ -96,7 +97,9 @@ def random_window(source: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.where(tf.reduce_any(fits), random, fallback), tf.int32)
 
 
-AUGMENTATIONS: dict[str, Callable[[tf.Tensor, tuple[int, int], tf.Tensor], tf.Tensor]] = {
+AUGMENTATIONS: dict[
+    AugmentationName, Callable[[tf.Tensor, tuple[int, int], tf.Tensor], tf.Tensor]
+] = {
     "crop": random_crop,
     "flip": random_flip,
     "random_resized_crop": random_resized_crop,

@@ -26,8 +26,8 @@ from typing import IO, Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from tfbio._progress import progress_bar
 from tfbio.datasets.images import decode_image
 from tfbio.datasets.source import FileSplit, Split, TfdsSplit
 from tfbio.errors import InputError
@@ -82,8 +82,8 @@ def cached(split: Split, where: str | os.PathLike = "memory") -> Split:
         A `Split` whose images are uint8 (H, W, 3), and masks uint8 (H, W, 1).
 
     Raises:
-        InputError: the decoded images would take more than 80 % of what is free, or the folder
-            cannot be written to.
+        InputError: the decoded images would take more than 80 % of what is free, the folder
+            cannot be written to, or the images are floating-point numbers.
 
     Example:
         >>> import pathlib, tempfile
@@ -193,7 +193,14 @@ class _CachedSplit(Split):
 
 def _write(split: Split, file: IO[bytes], identity: str, place: str, free: int | None) -> None:
     """Decode a split into a file; `free` is the number of bytes that the place has."""
-    names = [name for name in _PICTURES if name in split.examples().element_spec]
+    specs = split.examples().element_spec
+    names = [name for name in _PICTURES if name in specs]
+    for name in names:
+        if specs[name].dtype not in (tf.string, tf.uint8):
+            raise InputError(
+                f"Expected encoded or 8-bit images to cache, received {specs[name].dtype.name} in "
+                f"the split {split.name!r}: leave the cache out."
+            )
     kept: dict[str, NDArray[Any]] = {}
     checked = {name: zlib.crc32(b"") for name in names}
 
@@ -205,12 +212,11 @@ def _write(split: Split, file: IO[bytes], identity: str, place: str, free: int |
 
     count = written = 0
     examples = split.examples().map(_decoded, num_parallel_calls=tf.data.AUTOTUNE)
-    bar = tqdm(
+    bar = progress_bar(
         examples.prefetch(tf.data.AUTOTUNE).as_numpy_iterator(),
         total=split.size,
         desc=f"Decoding {split.name} images",
         delay=2,
-        leave=False,
     )
     sample = set(_sample(split.size))
     for count, example in enumerate(bar, start=1):

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
+from tfbio._lazy import lazy_module
+from tfbio.datasets.names import CONDITIONS, ConditionName
 from tfbio.errors import InputError, UnknownNameError
 
-CONDITIONS = ("colour", "grayscale", "noise", "blur")
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = lazy_module("tensorflow")
 
 # What a level is drawn from in training, each as likely as the others.
 TRAINING_LEVELS: dict[str, tuple[float, ...]] = {
@@ -57,7 +61,7 @@ class ViewingCondition:
         ((32, 32, 3), 100.0)
     """
 
-    name: str
+    name: ConditionName
     level: float | None = None
 
     def __post_init__(self) -> None:
@@ -200,7 +204,7 @@ def _kernel_matrix(length: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.scatter_nd(places, tf.broadcast_to(kernel, tf.shape(columns)), (length, length))
 
 
-_CHANGES: dict[str, Callable[[tf.Tensor, tf.Tensor | float, tf.Tensor], tf.Tensor]] = {
+_CHANGES: dict[ConditionName, Callable[[tf.Tensor, tf.Tensor | float, tf.Tensor], tf.Tensor]] = {
     "colour": lambda image, level, seed: image,
     "grayscale": lambda image, level, seed: grayscale(image),
     "noise": add_noise,

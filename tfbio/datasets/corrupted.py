@@ -7,15 +7,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import tensorflow_datasets as tfds
-
-from tfbio.datasets.catalog import DOWNLOADED, canonical_name, corrupted_base, load_dataset
-from tfbio.datasets.corruptions import CORRUPTIONS, SEVERITIES, Corruption
+from tfbio.datasets.catalog import load_dataset
+from tfbio.datasets.corruptions import Corruption
+from tfbio.datasets.names import CORRUPTIONS, SEVERITIES
+from tfbio.datasets.registry import canonical_name, corrupted_base, dataset_info
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError, UnknownNameError
-
-# What CIFAR-10-C calls them in TFDS.
-_OTHER_NAMES = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic"}
 
 
 @dataclass(frozen=True)
@@ -126,14 +123,14 @@ def _stored(name: str) -> dict[tuple[str, int], str]:
     """
     if corrupted_base(name) is not None:
         return {}
-    try:
-        builder = DOWNLOADED.get(name) or tfds.builder_cls(name)
-    except tfds.core.DatasetNotFoundError:
+    info = dataset_info(name)
+    builder = info.builder_class()
+    if builder is None:
         return {}
     return {
         (corruption, severity): f"{known}_{severity}"
         for corruption in CORRUPTIONS
-        for known in (corruption, _OTHER_NAMES.get(corruption, corruption))
+        for known in (corruption, info.corruption_names.get(corruption, corruption))
         for severity in SEVERITIES
         if f"{known}_{severity}" in builder.builder_configs
     }

@@ -17,23 +17,27 @@ import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
+from tfbio._lazy import lazy_module
+from tfbio.datasets.names import CORRUPTIONS, SEVERITIES, CorruptionName
 from tfbio.errors import InputError, UnknownNameError
 
-CORRUPTION_GROUPS: dict[str, tuple[str, ...]] = {
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = lazy_module("tensorflow")
+
+CORRUPTION_GROUPS: dict[str, tuple[CorruptionName, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
     "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
     "weather": ("snow", "frost", "fog", "brightness"),
     "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 }
-CORRUPTIONS: tuple[str, ...] = tuple(name for group in CORRUPTION_GROUPS.values() for name in group)
-SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
 
 # The smallest image that `imagecorruptions` is written for.
 _MINIMUM_SIDE = 32
@@ -45,7 +49,7 @@ Corrupting = Callable[[NDArray[np.uint8], int, np.random.RandomState], NDArray[A
 
 
 def corrupt(
-    image: NDArray[np.uint8], corruption: str, severity: int, seed: int | Sequence[int]
+    image: NDArray[np.uint8], corruption: CorruptionName, severity: int, seed: int | Sequence[int]
 ) -> NDArray[np.uint8]:
     """An image with one of ImageNet-C's corruptions.
 
@@ -110,7 +114,7 @@ class Corruption:
         (64, 64, 3)
     """
 
-    name: str
+    name: CorruptionName
     severity: int
 
     def __post_init__(self) -> None:
@@ -411,7 +415,7 @@ def _pixelate(
     return np.asarray(blocks.resize((width, height), box))
 
 
-_CORRUPTING: dict[str, Corrupting] = {
+_CORRUPTING: dict[CorruptionName, Corrupting] = {
     "gaussian_noise": _of_tfds("gaussian_noise"),
     "shot_noise": _of_tfds("shot_noise"),
     "impulse_noise": _impulse_noise,

@@ -7,15 +7,18 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from tfbio.datasets.held_out import held_out
-from tfbio.datasets.source import DataSource, FileSplit
-from tfbio.datasets.verification import check_images, refuse_unreadable
+from tfbio.datasets.chosen_by_hash import chosen_by_hash
+from tfbio.datasets.registry import DatasetInfo, register_dataset
 from tfbio.errors import InputError
 
+if TYPE_CHECKING:
+    from tfbio.datasets.source import DataSource
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-_HELD_OUT = 0.2
+# Of every class, where there is no folder for validation.
+_VALIDATION_SHARE = 0.2
 # Names under which people keep the parts of a data set, in any case.
 _FOLDERS = {
     "train": ("train",),
@@ -29,7 +32,7 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
 
     `DIR/<class>/*.jpg`, or `DIR/train/<class>/...` with `DIR/val/<class>/...` (or `valid`,
     `validation`) and perhaps `DIR/test/<class>/...`. Without a validation folder, a fifth of every
-    class is held out for validation, always the same fifth. JPEG, PNG, BMP and GIF, of any size,
+    class is set aside for validation, always the same fifth. JPEG, PNG, BMP and GIF, of any size,
     gray or colour, at any depth in the class folder; hidden files and folders are left out.
 
     Args:
@@ -57,6 +60,9 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
         >>> source.class_names, source.split("train").size, source.split("validation").size
         (('cat', 'dog'), 8, 2)
     """
+    from tfbio.datasets.source import DataSource, FileSplit
+    from tfbio.datasets.verification import check_images, refuse_unreadable
+
     root = Path(data_dir)
     if not root.is_dir():
         raise InputError(
@@ -83,7 +89,7 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
                 f"only one of them has: {differing}."
             )
     if "validation" not in listings:
-        listings["train"], listings["validation"] = _hold_out(listings["train"], folders["train"])
+        listings["train"], listings["validation"] = _set_aside(listings["train"], folders["train"])
 
     files = [path for listing in listings.values() for paths in listing.values() for path in paths]
     bad, converted = check_images(files)
@@ -109,6 +115,20 @@ def image_folder(data_dir: str | os.PathLike, max_bad_images: int = 0) -> DataSo
         paths, labels = zip(*examples, strict=True)
         splits[split] = FileSplit(split, list(paths), list(labels), unreadable)
     return DataSource("image_folder", class_names, splits, tuple(notes))
+
+
+register_dataset(
+    DatasetInfo(
+        name="image_folder",
+        kind="folder",
+        description="Your own images, in a folder of class folders.",
+        loader=image_folder,
+        images="yours",
+        splits="train, validation, perhaps test",
+        access="a folder of class folders",
+        licence="yours",
+    )
+)
 
 
 def _list_classes(folder: Path, other_endings: Counter[str]) -> dict[str, list[Path]]:
@@ -159,16 +179,16 @@ def _cannot_list(error: OSError) -> NoReturn:
     raise InputError(f"Expected to read the folder {error.filename}: {error.strerror}.") from error
 
 
-def _hold_out(
+def _set_aside(
     listing: dict[str, list[Path]], root: Path
 ) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     """A stratified split that depends on the file names alone."""
     training, validation = {}, {}
     for name, paths in listing.items():
-        count = math.floor(_HELD_OUT * len(paths) + 0.5) if len(paths) > 1 else 0
+        count = math.floor(_VALIDATION_SHARE * len(paths) + 0.5) if len(paths) > 1 else 0
         # Names with those of their classes, and no more: the data set can be moved.
         inside = {path: f"{name}/{os.path.relpath(path, root / name)}" for path in paths}
-        chosen = held_out(inside.values(), max(count, int(len(paths) > 1)))
+        chosen = chosen_by_hash(inside.values(), max(count, int(len(paths) > 1)))
         validation[name] = [path for path in paths if inside[path] in chosen]
         training[name] = [path for path in paths if inside[path] not in chosen]
     return training, validation

@@ -6,11 +6,14 @@ import csv
 import os
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tfbio.datasets.manual import Download, find_download, is_image
-from tfbio.datasets.source import DataSource, FileSplit
-from tfbio.datasets.verification import check_images, refuse_unreadable
+from tfbio.datasets.download import Download, find_download, is_image
+from tfbio.datasets.registry import DatasetInfo, register_dataset
 from tfbio.errors import InputError
+
+if TYPE_CHECKING:
+    from tfbio.datasets.source import DataSource
 
 _IMAGES = "ILSVRC/Data/CLS-LOC"
 _SOLUTION = "LOC_val_solution.csv"
@@ -57,6 +60,9 @@ def imagenet_kaggle(data_dir: str | os.PathLike, max_bad_images: int = 0) -> Dat
         >>> imagenet_kaggle(root).class_names
         ('n01440764',)
     """
+    from tfbio.datasets.source import DataSource, FileSplit
+    from tfbio.datasets.verification import check_images, refuse_unreadable
+
     root = find_download("imagenet_kaggle", _DOWNLOAD, data_dir)
     if root.is_file():
         raise InputError(f"Expected ImageNet unpacked, found {root}: unzip it into {root.parent}.")
@@ -102,6 +108,22 @@ def imagenet_kaggle(data_dir: str | os.PathLike, max_bad_images: int = 0) -> Dat
             unreadable,
         )
     return DataSource("imagenet_kaggle", class_names, splits, tuple(notes))
+
+
+register_dataset(
+    DatasetInfo(
+        name="imagenet_kaggle",
+        kind="folder",
+        description="ImageNet as Kaggle distributes it, read as it lies.",
+        loader=imagenet_kaggle,
+        alexnet_errors=True,
+        images="1.33 million, 1000 classes",
+        splits="train, validation",
+        access="by hand, about 160 GB",
+        licence="Kaggle's and ImageNet's terms",
+        reference="10.1007/s11263-015-0816-y",
+    )
+)
 
 
 def _solutions(path: Path) -> list[tuple[str, str]]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+from tfbio._lazy import lazy_module
+from tfbio.framing import Framing
 
-from tfbio.errors import InputError
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = lazy_module("tensorflow")
 
 # Pixels of a result from which on two passes are faster than one.
 _LARGE = 128 * 128
@@ -44,10 +49,7 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
 
 
 def resize_and_crop(
-    image: tf.Tensor,
-    size: tuple[int, int],
-    crop_ratio: float = 1.0,
-    through: tuple[int, int] | None = None,
+    image: tf.Tensor, size: tuple[int, int], framing: Framing = Framing()
 ) -> tf.Tensor:
     """Scale an image to cover a size divided by the crop ratio, then crop its centre to the size.
 
@@ -57,38 +59,22 @@ def resize_and_crop(
     Args:
         image: (H, W, C), any number type.
         size: (height, width) of the result, pixels.
-        crop_ratio: 1 crops as little as possible; 0.875 is ImageNet's 256 to 224.
-        through: size to crop to instead; what was cropped is then scaled to `size`, as networks
-            for 64 x 64 are trained on ImageNet's 224 x 224.
+        framing: the crop ratio, and the size to crop to instead, if there is one; what was cropped
+            is then scaled to `size`, as networks for 64 x 64 are trained on ImageNet's 224 x 224.
 
     Returns:
         float32 tensor (height, width, C), in the units of the input.
+
+    Raises:
+        InputError: the size to crop to is smaller than `size`.
 
     Example:
         >>> import tensorflow as tf
         >>> tuple(resize_and_crop(tf.zeros((40, 80, 3)), (16, 16)).shape)
         (16, 16, 3)
     """
-    if through is not None:
-        return resize(resize_and_crop(image, through, crop_ratio), size)
-    source = tf.shape(image)[:2]
-    covered = tf.constant([math.floor(side / crop_ratio) for side in size])
-    # One side fits exactly; the other follows from the aspect ratio and is no shorter.
-    scaled = tf.maximum(covered, covered[::-1] * source // source[::-1])
-    # torchvision rounds half an offset to even.
-    offset = tf.round((scaled - size) / 2)
-
-    def cut() -> tf.Tensor:
-        top, left = tf.unstack(tf.cast(offset, tf.int32))
-        return tf.cast(image[top : top + size[0], left : left + size[1]], tf.float32)
-
-    def scale_and_cut() -> tf.Tensor:
-        # The crop alone is asked for: a very long image scaled as a whole would fill the memory.
-        return _scaled(image, size, scaled / source, -tf.cast(offset, tf.float32))
-
-    # Images of the right size are common, and need no scaling.
-    cropped = tf.cond(tf.reduce_all(scaled == source), cut, scale_and_cut)
-    return tf.ensure_shape(cropped, (*size, image.shape[-1]))
+    cropped = _covering_crop(image, framing.cropped_size(size), framing.crop_ratio)
+    return cropped if framing.resize_through is None else resize(cropped, size)
 
 
 def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
@@ -109,24 +95,26 @@ def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     return _scaled(image, size, tf.constant(size) / tf.shape(image)[:2], tf.zeros(2))
 
 
-def check_framing(
-    size: tuple[int, int], crop_ratio: float, through: tuple[int, int] | None
-) -> None:
-    """Refuse arguments that `resize_and_crop` cannot follow.
+def _covering_crop(image: tf.Tensor, size: tuple[int, int], crop_ratio: float) -> tf.Tensor:
+    """The centre of an image, scaled so that it covers the size divided by the crop ratio."""
+    source = tf.shape(image)[:2]
+    covered = tf.constant([math.floor(side / crop_ratio) for side in size])
+    # One side fits exactly; the other follows from the aspect ratio and is no shorter.
+    scaled = tf.maximum(covered, covered[::-1] * source // source[::-1])
+    # torchvision rounds half an offset to even.
+    offset = tf.round((scaled - size) / 2)
 
-    Raises:
-        InputError: the crop ratio is not above 0 and at most 1, or `through` is smaller than the
-            size.
-    """
-    if not 0 < crop_ratio <= 1:
-        raise InputError(
-            f"Expected a crop ratio above 0 and at most 1, received {crop_ratio}: 1 crops least."
-        )
-    if through is not None and (through[0] < size[0] or through[1] < size[1]):
-        raise InputError(
-            f"Expected to resize through at least the {size[0]} x {size[1]} pixels of the input, "
-            f"received {through[0]} x {through[1]}."
-        )
+    def cut() -> tf.Tensor:
+        top, left = tf.unstack(tf.cast(offset, tf.int32))
+        return tf.cast(image[top : top + size[0], left : left + size[1]], tf.float32)
+
+    def scale_and_cut() -> tf.Tensor:
+        # The crop alone is asked for: a very long image scaled as a whole would fill the memory.
+        return _scaled(image, size, scaled / source, -tf.cast(offset, tf.float32))
+
+    # Images of the right size are common, and need no scaling.
+    cropped = tf.cond(tf.reduce_all(scaled == source), cut, scale_and_cut)
+    return tf.ensure_shape(cropped, (*size, image.shape[-1]))
 
 
 def _scaled(

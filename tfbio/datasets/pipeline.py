@@ -13,15 +13,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfbio.datasets.augmentation import AUGMENTATIONS
-from tfbio.datasets.images import check_framing, resize, resize_and_crop
+from tfbio.datasets.images import resize, resize_and_crop
+from tfbio.datasets.names import AugmentationName
 from tfbio.datasets.presentation import PLAIN, Presentation
 from tfbio.datasets.source import Split
 from tfbio.errors import InputError, UnknownNameError
+from tfbio.framing import Framing
 
 # A random crop is taken from an image scaled to this much more than the crop.
 _CROP_MARGIN = 1.125
 # Numbers of the draws of an image beside those of its augmentations.
-_PICTURED, _SHOWN = 100, 101
+_STIMULUS, _DEGRADED = 100, 101
 # Conditions and stimuli of an evaluation are the same every time.
 _EVALUATION_SEED = (0, 0)
 
@@ -38,14 +40,14 @@ class TrainingBatches:
         seed: decides order and draws, with the epoch.
         augment: `"crop"` (a random window, an eighth of leeway) or `"random_resized_crop"` (a
             window of random area and shape, of the whole image), and `"flip"` (left and right).
-        crop_ratio: of the model, see `resize_and_crop`; `"random_resized_crop"` has no use for it.
-        resize_through: size to crop to; the crop is then scaled to `image_size`.
+        framing: of the model, see `resize_and_crop`; `"random_resized_crop"` has no use for its
+            crop ratio.
         presentation: what else is made of the images.
         class_weights: weight of every class in the loss; None weighs all examples the same.
 
     Raises:
         InputError: the split has fewer examples than a batch or no masks for a stimulus, both
-            kinds of crop are asked for, or crop_ratio or resize_through is out of range.
+            kinds of crop are asked for, or the framing goes through less than `image_size`.
         UnknownNameError: there is no such augmentation.
     """
 
@@ -53,9 +55,8 @@ class TrainingBatches:
     batch_size: int
     image_size: tuple[int, int]
     seed: int = 0
-    augment: Sequence[str] = ()
-    crop_ratio: float = 1.0
-    resize_through: tuple[int, int] | None = None
+    augment: Sequence[AugmentationName] = ()
+    framing: Framing = Framing()
     presentation: Presentation = PLAIN
     class_weights: tuple[float, ...] | None = None
 
@@ -69,7 +70,7 @@ class TrainingBatches:
                 "Expected the augmentation crop or random_resized_crop, received both: leave one "
                 "out."
             )
-        check_framing(self.image_size, self.crop_ratio, self.resize_through)
+        self.framing.cropped_size(self.image_size)
         if self.split.size < self.batch_size:
             raise InputError(
                 f"Expected at least one batch of {self.batch_size} images in the split "
@@ -111,25 +112,24 @@ class TrainingBatches:
         return _with_options(batches)
 
     def _augmented(self, example: dict[str, tf.Tensor], draw_seed: list[int]) -> tf.Tensor:
-        cropped = self.resize_through or self.image_size
+        cropped = self.framing.cropped_size(self.image_size)
         margin = _CROP_MARGIN if "crop" in self.augment else 1.0
         covered = (round(cropped[0] * margin), round(cropped[1] * margin))
         seed = tf.random.fold_in(draw_seed, tf.cast(example["index"], tf.int32))
-        image = self.presentation.pictured(example, covered, tf.random.fold_in(seed, _PICTURED))
+        image = self.presentation.as_stimulus(example, covered, tf.random.fold_in(seed, _STIMULUS))
         if "random_resized_crop" not in self.augment:
-            image = resize_and_crop(image, covered, self.crop_ratio)
+            image = resize_and_crop(image, covered, Framing(self.framing.crop_ratio))
         for draw, name in enumerate(self.augment):
             image = AUGMENTATIONS[name](image, cropped, tf.random.fold_in(seed, draw))
-        image = self.presentation.shown(image, tf.random.fold_in(seed, _SHOWN))
-        return image if self.resize_through is None else resize(image, self.image_size)
+        image = self.presentation.degraded(image, tf.random.fold_in(seed, _DEGRADED))
+        return image if self.framing.resize_through is None else resize(image, self.image_size)
 
 
 def evaluation_batches(
     split: Split,
     batch_size: int,
     image_size: tuple[int, int],
-    crop_ratio: float = 1.0,
-    resize_through: tuple[int, int] | None = None,
+    framing: Framing = Framing(),
     presentation: Presentation = PLAIN,
 ) -> tf.data.Dataset:
     """Every example of a split once, in stored order, unaugmented.
@@ -138,27 +138,27 @@ def evaluation_batches(
         split: where the examples come from.
         batch_size: examples a batch; the last one may be smaller.
         image_size: (height, width), pixels.
-        crop_ratio: of the model, see `resize_and_crop`.
-        resize_through: size to crop to; the crop is then scaled to `image_size`.
+        framing: of the model, see `resize_and_crop`.
         presentation: what else is made of the images; its draws are functions of their index.
 
     Returns:
         (images, labels): float32 (batch, height, width, 3) in [0, 255], int64 (batch,).
 
     Raises:
-        InputError: crop_ratio or resize_through is out of range, or there are no masks for a
+        InputError: the framing goes through less than `image_size`, or there are no masks for a
             stimulus.
     """
-    check_framing(image_size, crop_ratio, resize_through)
+    cropped = framing.cropped_size(image_size)
     presentation.check(split)
-    cropped = resize_through or image_size
 
     def prepare(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         seed = tf.random.fold_in(_EVALUATION_SEED, tf.cast(example["index"], tf.int32))
-        image = presentation.pictured(example, cropped, tf.random.fold_in(seed, _PICTURED))
-        image = resize_and_crop(image, cropped, crop_ratio)
-        image = presentation.shown(image, tf.random.fold_in(seed, _SHOWN))
-        return image if resize_through is None else resize(image, image_size), example["label"]
+        image = presentation.as_stimulus(example, cropped, tf.random.fold_in(seed, _STIMULUS))
+        image = resize_and_crop(image, cropped, Framing(framing.crop_ratio))
+        image = presentation.degraded(image, tf.random.fold_in(seed, _DEGRADED))
+        if framing.resize_through is not None:
+            image = resize(image, image_size)
+        return image, example["label"]
 
     batches = (
         split.examples()

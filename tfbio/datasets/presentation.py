@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
+from tfbio._lazy import lazy_module
 from tfbio.datasets.conditions import ViewingCondition
 from tfbio.datasets.corruptions import Corruption
 from tfbio.datasets.images import decode_image
-from tfbio.datasets.source import Split
-from tfbio.datasets.stimuli import STIMULI, Stimulus
+from tfbio.datasets.names import STIMULI, StimulusName
+from tfbio.datasets.stimuli import Stimulus
 from tfbio.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfbio.datasets.source import Split
+else:
+    tf = lazy_module("tensorflow")
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,11 @@ class Presentation:
     Example:
         >>> import tensorflow as tf
         >>> gray = Presentation(condition=ViewingCondition("grayscale"))
-        >>> gray.shown(tf.constant([[[255.0, 0.0, 0.0]]]), seed=(0, 0)).shape
+        >>> gray.degraded(tf.constant([[[255.0, 0.0, 0.0]]]), seed=(0, 0)).shape
         TensorShape([1, 1, 3])
     """
 
-    stimulus: str | None = None
+    stimulus: StimulusName | None = None
     condition: ViewingCondition | None = None
     corruption: Corruption | None = None
 
@@ -58,7 +65,7 @@ class Presentation:
                 f"shapes or pascal_voc_stimuli, received images alone in the split {split.name!r}."
             )
 
-    def pictured(
+    def as_stimulus(
         self, example: Mapping[str, tf.Tensor], size: tuple[int, int], seed: tf.Tensor
     ) -> tf.Tensor:
         """The image of an example, decoded, as a stimulus of the size if it is to be one.
@@ -79,8 +86,8 @@ class Presentation:
             mask = tf.io.decode_png(mask, channels=1)
         return Stimulus(self.stimulus, size)(image, mask, seed)
 
-    def shown(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """A cropped image under the condition and with the corruption.
+    def degraded(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The cropped image under the condition and with the corruption.
 
         Args:
             image: float32 (H, W, 3) in [0, 255].

@@ -1,4 +1,4 @@
-"""What the input pipeline asks of a data set, and the two kinds of data set that answer."""
+"""What the input pipeline asks of a data set, and two kinds of data set that answer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
+from tfbio.datasets.names import AugmentationName
 from tfbio.errors import InputError, UnknownNameError
 
 # What a shuffled read keeps in memory, still encoded: records, and bytes. Smaller data sets shuffle
@@ -71,8 +72,8 @@ class Split(ABC):
             skip: number of examples to leave out at the beginning of that order.
 
         Returns:
-            Dicts of `image` (encoded bytes, or uint8 (H, W, 3)), `label`, `index` (int64), and
-            `mask` (encoded bytes, or uint8 (H, W, 1)) where there is one.
+            Dicts of `image` (encoded bytes, or (H, W, 3) in [0, 255]), `label`, `index` (int64),
+            and `mask` (encoded bytes, or uint8 (H, W, 1)) where there is one.
         """
 
 
@@ -92,7 +93,7 @@ class DataSource:
     class_names: tuple[str, ...]
     splits: Mapping[str, Split]
     notes: tuple[str, ...] = ()
-    augment: tuple[str, ...] = ()
+    augment: tuple[AugmentationName, ...] = ()
 
     def split(self, name: str) -> Split:
         """One split by name.
@@ -110,7 +111,7 @@ class DataSource:
         return self.name.replace("/", "-")
 
     @property
-    def held_out(self) -> Split:
+    def evaluation_split(self) -> Split:
         """The split to evaluate on: `test` where there is one, else `validation`."""
         return self.split("test" if "test" in self.splits else "validation")
 
@@ -198,7 +199,7 @@ class TfdsSplit(Split):
 
         examples = records.enumerate().map(with_index)
         if order_seed is not None:
-            examples = _shuffled(examples, self._shuffle_buffer(), order_seed)
+            examples = shuffled(examples, self._shuffle_buffer(), order_seed)
             examples = examples.apply(tf.data.experimental.assert_cardinality(self.size))
         return examples.skip(skip)
 
@@ -206,14 +207,44 @@ class TfdsSplit(Split):
         """Number of records that a shuffled read keeps in memory."""
         # A part of a split does not know its bytes.
         whole = self._builder.info.splits[self._instruction.partition("[")[0]]
-        bytes_each = max(1, whole.num_bytes // max(1, whole.num_examples))
-        return max(1, min(self.size, _SHUFFLE_BUFFER, _SHUFFLE_BYTES // bytes_each))
+        return shuffle_buffer(self.size, whole.num_bytes // max(1, whole.num_examples))
 
 
-def _shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Dataset:
-    """Shuffle in an order that this seed alone decides.
+def shuffle_buffer(size: int, bytes_each: int) -> int:
+    """Number of examples that a shuffled read keeps in memory.
+
+    Args:
+        size: number of examples.
+        bytes_each: bytes of one.
+
+    Returns:
+        `size`, or less where that would fill the memory: then the order is not a perfect one.
+
+    Example:
+        >>> shuffle_buffer(1000, 64 * 64 * 3)
+        1000
+    """
+    return max(1, min(size, _SHUFFLE_BUFFER, _SHUFFLE_BYTES // max(1, bytes_each)))
+
+
+def shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Dataset:
+    """The examples in an order that this seed alone decides.
 
     `Dataset.shuffle` mixes TensorFlow's global seed in; inside a function that is the function's.
+
+    Args:
+        examples: any data set.
+        buffer: number of examples that are kept in memory; the order is perfect if it is all.
+        seed: one integer.
+
+    Returns:
+        The data set, shuffled; every pass over it gives the same order.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> passes = shuffled(tf.data.Dataset.range(5), 5, seed=1)
+        >>> list(passes.as_numpy_iterator()) == list(passes.as_numpy_iterator())
+        True
     """
 
     def shuffle(_: tf.Tensor) -> tf.data.Dataset:
@@ -226,7 +257,7 @@ def _shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Data
 def tfds_source(
     name: str,
     builder: tfds.core.DatasetBuilder,
-    augment: tuple[str, ...] = (),
+    augment: tuple[AugmentationName, ...] = (),
     unreadable: Mapping[str, tuple[UnreadableImage, ...]] | None = None,
 ) -> DataSource:
     """A prepared TFDS builder as a data source.

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
+from tfbio._lazy import lazy_module
 from tfbio.datasets.conditions import gaussian_blur
+from tfbio.datasets.names import STIMULI, StimulusName
 from tfbio.errors import InputError, UnknownNameError
 
-STIMULI = ("normal", "foreground", "silhouette", "frankenstein", "serrated")
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = lazy_module("tensorflow")
 
 _WHITE = 255.0
 # The published lengths, in pixels of the published size.
@@ -50,7 +54,7 @@ class Stimulus:
         (32, 32, 3)
     """
 
-    name: str
+    name: StimulusName
     size: tuple[int, int]
 
     def __post_init__(self) -> None:
@@ -242,7 +246,7 @@ def _nearest(
     return tf.gather(tf.gather(picture, indices[0]), indices[1], axis=1)
 
 
-_MAKERS: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+_MAKERS: dict[StimulusName, Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "normal": lambda image, inside, seed: image,
     "foreground": lambda image, inside, seed: tf.where(inside, image, _WHITE),
     "silhouette": lambda image, inside, seed: silhouette(inside),

@@ -68,6 +68,28 @@ def free_version(folder: Path, version: int | None = None) -> int:
     return version
 
 
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written, before any work; leave it as it was.
+
+    Args:
+        folder: the folder of all exported models; it need not exist.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     check_writable(Path(parent, "exported"))
+        ...     Path(parent, "exported").exists()
+        False
+    """
+    made = _missing(folder)
+    with staging_folder(folder):
+        pass
+    _remove_empty(made)
+
+
 @contextlib.contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
     """A hidden folder inside a model's folder, for work that `publish` moves into place.
@@ -91,10 +113,9 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         ...     staging.name.startswith(".export-")
         True
     """
-    made: list[Path] = []
+    made = _missing(folder)
     try:
         try:
-            made = [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
             # Within the same folder, hence the same file system: a rename is atomic.
             staging = tempfile.TemporaryDirectory(prefix=".export-", dir=folder)
@@ -103,9 +124,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         with staging as path:
             yield Path(path)
     except BaseException:
-        for above in made:
-            with contextlib.suppress(OSError):
-                above.rmdir()
+        _remove_empty(made)
         raise
 
 
@@ -133,6 +152,20 @@ def publish(finished: Path, destination: Path) -> None:
         if destination.exists():
             raise _taken(destination) from error
         raise
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folders that have to be made for a folder to be there, the deepest first."""
+    try:
+        return [path for path in (folder, *folder.parents) if not path.exists()]
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _taken(destination: Path) -> InputError:

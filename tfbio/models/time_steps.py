@@ -6,8 +6,13 @@ from typing import Any
 
 import keras
 
+from tfbio._keras_graph import calls_of
 from tfbio.errors import InputError
 from tfbio.layers.unroll import Unroll
+from tfbio.models.registry import list_models, model_info
+
+# The family whose batch normalization has statistics of its own for every time step.
+_STATISTICS_OVER_TIME = "BL-RCNN"
 
 
 def unrolled_layers(model: keras.Model) -> list[Unroll]:
@@ -31,9 +36,19 @@ def input_of(layer: keras.layers.Layer, model: keras.Model) -> Any:
         >>> input_of(unrolled_layers(model)[0], model).shape
         (None, 15, 15, 1)
     """
-    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
-    (node,) = (node for node in layer._inbound_nodes if id(node) in nodes)
+    (node,) = calls_of(layer, model)
     return node.input_tensors[0]
+
+
+def models_of_any_timesteps() -> list[str]:
+    """Names of the registered models that `with_timesteps` takes, sorted.
+
+    Example:
+        >>> "hgru" in models_of_any_timesteps(), "bl_rcnn" in models_of_any_timesteps()
+        (True, False)
+    """
+    infos = map(model_info, list_models())
+    return [info.name for info in infos if info.recurrent and info.family != _STATISTICS_OVER_TIME]
 
 
 def with_timesteps(
@@ -67,11 +82,7 @@ def with_timesteps(
     """
     layers = unrolled_layers(model)
     if not layers:
-        raise InputError(
-            f"Expected a model whose number of time steps can change, received {model.name!r}, "
-            "which has one only, or statistics for each: make it anew with `timesteps`, if it "
-            "takes that."
-        )
+        raise InputError(_fixed_time(model))
     if timesteps is not None and timesteps < 1:
         raise InputError(f"Expected at least 1 time step, received timesteps={timesteps}.")
     if timesteps is not None and len(input_of(layers[0], model).shape) == 5:
@@ -106,3 +117,23 @@ def with_timesteps(
             f"Expected layers behind {layers[-1].name!r} that take all of its time steps: put them "
             f"into `tfbio.layers.OverTime`. {error}"
         ) from error
+
+
+def _fixed_time(model: keras.Model) -> str:
+    """Why the number of a model's time steps cannot change, and of which models it can."""
+    steps = {
+        layer.name.rpartition("_Time_")[2]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and "_Time_" in layer.name
+    }
+    if len(steps) > 1:
+        why = (
+            f"which has batch-normalization statistics for each of its {len(steps)} time steps and "
+            "none for others: train it with as many as you want, or take one of"
+        )
+    else:
+        why = "which gives one answer: take one of"
+    return (
+        f"Expected a model whose number of time steps can change, received {model.name!r}, {why} "
+        f"{', '.join(models_of_any_timesteps())}."
+    )

@@ -90,7 +90,7 @@ def _responds(layer: keras.layers.Layer) -> bool:
 class ActivityRecorder(keras.callbacks.Callback):
     """Records the statistics of layers on the same images, at every epoch's end.
 
-    They go to `activity.csv`, a row for each layer with its `epoch` (from 0), the `step` (steps
+    They go to `activity.csv`, a row for each layer with its `epoch` (from 1), the `step` (steps
     trained so far) and `STATISTICS`; to TensorBoard, where a default writer is set, as
     `activity/<layer>/<statistic>` over steps; and at every epoch's end to `activity.png`.
 
@@ -118,7 +118,7 @@ class ActivityRecorder(keras.callbacks.Callback):
         >>> _ = model.fit(images, labels, epochs=2, verbose=0, callbacks=[recorder])
         >>> rows = recorder.rows()
         >>> len(rows), rows[-1]["epoch"], rows[-1]["step"], rows[-1]["layer"]
-        (14, 1, 2, 'ReLU_Layer_6')
+        (14, 2, 2, 'ReLU_Layer_6')
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class ActivityRecorder(keras.callbacks.Callback):
         ]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._epoch = epoch
+        self._epoch = epoch + 1
         self._step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         if not self._begun:
             self._begun = True

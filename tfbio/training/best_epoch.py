@@ -8,7 +8,7 @@ from typing import Any
 from tfbio.errors import InputError
 
 
-def merit(row: Mapping[str, float]) -> tuple[float, float]:
+def best_key(row: Mapping[str, float]) -> tuple[float, float]:
     """What the best epoch has most of: validation accuracy, then the smaller loss.
 
     Args:
@@ -18,7 +18,8 @@ def merit(row: Mapping[str, float]) -> tuple[float, float]:
         A pair to compare with those of other rows.
 
     Example:
-        >>> merit({"val_top1": 0.5, "val_loss": 2.0}) > merit({"val_top1": 0.5, "val_loss": 3.0})
+        >>> low, high = ({"val_top1": 0.5, "val_loss": loss} for loss in (2.0, 3.0))
+        >>> best_key(low) > best_key(high)
         True
     """
     return row["val_top1"], -row["val_loss"]
@@ -26,7 +27,7 @@ def merit(row: Mapping[str, float]) -> tuple[float, float]:
 
 # What `epochs_since_best` knows, each with what the best epoch has most of.
 METRICS: dict[str, Callable[[Mapping[str, float]], Any]] = {
-    "accuracy": merit,
+    "accuracy": best_key,
     "loss": lambda row: -row["val_loss"],
 }
 
@@ -36,8 +37,8 @@ def epochs_since_best(history: Sequence[Mapping[str, float]], metric: str = "acc
 
     Args:
         history: rows of a run's history, one an epoch.
-        metric: `accuracy`, validation accuracy, then loss, as in `merit`; or `loss`, of validation
-            alone.
+        metric: `accuracy`, validation accuracy, then loss, as in `best_key`; or `loss`, of
+            validation alone.
 
     Returns:
         0 if the newest epoch is the best, or there is none.
@@ -53,5 +54,5 @@ def epochs_since_best(history: Sequence[Mapping[str, float]], metric: str = "acc
         raise InputError(f"Expected a metric of {' or '.join(METRICS)}, received {metric!r}.")
     if not history:
         return 0
-    merits = [METRICS[metric](row) for row in history]
-    return len(merits) - 1 - merits.index(max(merits))
+    keys = [METRICS[metric](row) for row in history]
+    return len(keys) - 1 - keys.index(max(keys))

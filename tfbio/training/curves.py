@@ -18,21 +18,23 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
         history: rows with `epoch`, `loss`, `accuracy`, `val_loss`, `val_top1`.
         path: the PNG to write.
     """
-    epochs = [row["epoch"] + 1 for row in history]
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(1, 2)
-    loss_axes.plot(
-        epochs, [row["loss"] for row in history], "o-", label="training, with L2 penalty"
-    )
-    loss_axes.plot(epochs, [row["val_loss"] for row in history], "s-", label="validation")
-    loss_axes.set(xlabel="epoch", ylabel="cross-entropy, mean over time steps")
-    accuracy_axes.plot(epochs, [100 * row["accuracy"] for row in history], "o-", label="training")
-    accuracy_axes.plot(epochs, [100 * row["val_top1"] for row in history], "s-", label="validation")
+    lines = [
+        *loss_axes.plot(epochs, [row["loss"] for row in history], "o-", label="training"),
+        *loss_axes.plot(epochs, [row["val_loss"] for row in history], "s-", label="validation"),
+    ]
+    # The loss of training has the penalties of the model's weights in it, where there are any.
+    loss_axes.set(xlabel="epoch", ylabel="loss, mean over time steps")
+    accuracy_axes.plot(epochs, [100 * row["accuracy"] for row in history], "o-")
+    accuracy_axes.plot(epochs, [100 * row["val_top1"] for row in history], "s-")
     accuracy_axes.set(xlabel="epoch", ylabel="top-1 at the last time step (%)", ylim=(0, 100))
     for axes in (loss_axes, accuracy_axes):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend()
+    # Below the curves, where it covers no point.
+    figure.legend(handles=lines, loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
 
 
@@ -58,7 +60,7 @@ def plot_activity(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     lines = []
     for number, layer in enumerate(layers):
         own = [row for row in rows if row["layer"] == layer]
-        epochs = [row["epoch"] + 1 for row in own]
+        epochs = [row["epoch"] for row in own]
         for axes, statistic in zip(panels, ("sparsity", "mean", "correlation"), strict=True):
             (line,) = axes.plot(
                 epochs,
@@ -74,7 +76,7 @@ def plot_activity(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     panels[1].set(ylabel="mean activity")
     panels[2].set(ylabel="mean correlation between channels")
     for axes in panels:
-        axes.set(xlabel="epoch", xlim=(0.5, max(row["epoch"] for row in rows) + 1.5))
+        axes.set(xlabel="epoch", xlim=(0.5, max(row["epoch"] for row in rows) + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     every = -(-len(lines) // _NAMED_LAYERS)

@@ -13,10 +13,11 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfbio._progress import progress_bar
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
 from tfbio.models.logits import logits_model
-from tfbio.training.best_epoch import epochs_since_best, merit
+from tfbio.training.best_epoch import best_key, epochs_since_best
 from tfbio.training.curves import plot_learning_curve
 from tfbio.training.loss_scale import LossScaleOptimizer
 from tfbio.training.losses import TimeAveragedCrossentropy, last_step_accuracy
@@ -43,7 +44,7 @@ class DivergedError(InputError):
     """
 
 
-def train(
+def fit(
     model: keras.Model,
     batches: TrainingBatches,
     epochs: int,
@@ -58,6 +59,7 @@ def train(
     early_stopping: int | None = None,
     early_stopping_metric: str = "accuracy",
     record: Callable[[Mapping[str, float]], object] | None = None,
+    smaller: str = "",
 ) -> list[dict[str, float]]:
     """Train a model; go on from the run's last checkpoint if there is one.
 
@@ -70,7 +72,7 @@ def train(
         epochs: number of passes over it.
         optimizer: made in the strategy's scope.
         run: where everything is kept.
-        validate: gives the figures of the held-out data, `val_top1` among them.
+        validate: gives the metrics of the validation data, `val_top1` among them.
         strategy: None for one device.
         checkpoint_steps: also keep a checkpoint every so many steps; by default at every epoch's
             end alone.
@@ -85,6 +87,7 @@ def train(
         early_stopping_metric: what makes an epoch better, see `epochs_since_best`. The best model
             is that of the best accuracy all the same.
         record: is given each new row of the history.
+        smaller: what makes the training faster, said with the expected time of a long epoch.
 
     Returns:
         The rows of the history, one an epoch.
@@ -95,24 +98,24 @@ def train(
     """
     check_batch_size(batches.batch_size, strategy)
     trainer = _make_trainer(model, optimizer, strategy)
-    epoch_figures = _Figures()
+    metrics_so_far = _Metrics()
     first_epoch, first_step = 0, 0
     checkpoint = _restore(trainer, run)
     if checkpoint is not None:
         first_epoch, first_step = checkpoint.epoch, checkpoint.step
-        epoch_figures = _Figures(**checkpoint.figures())
-    history = [row for row in run.read_history() if row["epoch"] < first_epoch]
+        metrics_so_far = _Metrics(**checkpoint.metrics())
+    history = [row for row in run.read_history() if row["epoch"] <= first_epoch]
     steps_per_epoch = batches.steps_per_epoch
     total_steps = epochs * steps_per_epoch
     if max_steps is not None:
         total_steps = min(total_steps, max_steps)
     with (
-        tqdm(
+        progress_bar(
             total=total_steps,
             initial=min(first_epoch * steps_per_epoch + first_step, total_steps),
             unit="step",
             desc=f"Epoch {first_epoch + 1}/{epochs}",
-            dynamic_ncols=True,
+            leave=True,
         ) as bar,
         tf.summary.create_file_writer(str(run.path / "tensorboard")).as_default(),
     ):
@@ -128,38 +131,44 @@ def train(
                 trainer.optimizer.learning_rate = plateau(losses)
             bar.set_description(f"Epoch {epoch + 1}/{epochs}", refresh=False)
             watch = _Watch(
-                bar, run, epoch_figures, (epoch, first_step, steps_per_epoch), checkpoint_steps
+                bar,
+                run,
+                metrics_so_far,
+                (epoch, first_step, steps_per_epoch),
+                checkpoint_steps,
+                history[-1] if history else {},
             )
+            clock = _ExpectedTime(steps_per_epoch, smaller)
             trainer.fit(
                 batches.epoch(epoch, start=first_step).take(last_step - first_step),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 verbose=0,
                 shuffle=False,
-                callbacks=[watch, *callbacks],
+                callbacks=[watch, *([clock] if epoch == first_epoch else []), *callbacks],
             )
             if last_step < steps_per_epoch:
-                run.save_checkpoint(trainer, epoch, last_step, asdict(watch.figures()))
+                run.save_checkpoint(trainer, epoch, last_step, asdict(watch.metrics()))
                 break
-            figures = watch.figures()
+            metrics = watch.metrics()
             row = {
-                "epoch": epoch,
-                "loss": figures.loss,
-                "accuracy": figures.accuracy,
+                "epoch": epoch + 1,
+                "loss": metrics.loss,
+                "accuracy": metrics.accuracy,
                 **validate(),
                 "learning_rate": watch.learning_rate,
-                "seconds": figures.seconds,
-                "images_per_second": steps_per_epoch * batches.batch_size / figures.seconds,
+                "seconds": metrics.seconds,
+                "images_per_second": steps_per_epoch * batches.batch_size / metrics.seconds,
             }
             history.append(row)
             _record(history, run)
             if record is not None:
                 record(row)
-            bar.set_postfix(loss=f"{row['loss']:.3f}", val_top1=f"{row['val_top1']:.3f}")
-            if all(merit(row) > merit(earlier) for earlier in history[:-1]):
+            bar.set_postfix(_postfix(row["loss"], row))
+            if all(best_key(row) > best_key(earlier) for earlier in history[:-1]):
                 _save_model(run, model, strategy)
             run.save_checkpoint(trainer, epoch + 1, 0)
-            first_step, epoch_figures = 0, _Figures()
+            first_step, metrics_so_far = 0, _Metrics()
     if not run.model.exists():
         _save_model(run, model, strategy)
     return history
@@ -201,7 +210,7 @@ def _restore(trainer: keras.Model, run: RunDirectory) -> Checkpoint | None:
     checkpoints = run.checkpoints()
     for checkpoint in reversed(checkpoints):
         try:
-            checkpoint.figures()
+            checkpoint.metrics()
             checkpoint.restore(trainer)
         except (OSError, KeyError, ValueError) as error:
             _logger.warning("The checkpoint %s cannot be read: %s", checkpoint.path, error)
@@ -223,8 +232,14 @@ def _save_model(
     synchronize_batch_normalization(model, replicas(strategy) > 1)
 
 
+def _postfix(loss: float, row: Mapping[str, float]) -> dict[str, str]:
+    """What stands behind the progress bar: the loss now and the last epoch's accuracy."""
+    accuracy = {"val_top1": f"{row['val_top1']:.3f}"} if row else {}
+    return {"loss": f"{loss:.3f}", **accuracy}
+
+
 @dataclass(frozen=True)
-class _Figures:
+class _Metrics:
     """Means over the steps of an epoch so far, and the time they took."""
 
     loss: float = 0.0
@@ -233,23 +248,25 @@ class _Figures:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Within an epoch: the progress bar, the figures, checkpoints, and an eye on the loss.
+    """Within an epoch: the progress bar, the metrics, checkpoints, and an eye on the loss.
 
     Args:
         bar: moves on with every step.
         run: keeps the checkpoints.
-        before: figures of the epoch's steps before a resume.
+        before: metrics of the epoch's steps before a resume.
         position: the epoch, its first step to come, and its number of steps.
         checkpoint_steps: how often to keep a checkpoint.
+        last_row: of the history, the newest epoch that was validated; empty if there is none.
     """
 
     def __init__(
         self,
         bar: tqdm,
         run: RunDirectory,
-        before: _Figures,
+        before: _Metrics,
         position: tuple[int, int, int],
         checkpoint_steps: int | None,
+        last_row: Mapping[str, float],
     ):
         super().__init__()
         self.learning_rate = math.nan
@@ -259,17 +276,18 @@ class _Watch(keras.callbacks.Callback):
         self._epoch, self._first_step, self._steps_per_epoch = position
         self._step = self._first_step
         self._checkpoint_steps = checkpoint_steps
+        self._last_row = last_row
         self._logs: Mapping[str, Any] = {}
         self._began = time.perf_counter()
 
-    def figures(self) -> _Figures:
+    def metrics(self) -> _Metrics:
         """Over all steps of the epoch so far, those before a resume among them."""
         part = self._first_step / self._step
 
         def mean(before: float, since: float) -> float:
             return part * before + (1 - part) * since
 
-        return _Figures(
+        return _Metrics(
             loss=mean(self._before.loss, float(self._logs["loss"])),
             accuracy=mean(self._before.accuracy, float(self._logs["accuracy"])),
             seconds=self._before.seconds + time.perf_counter() - self._began,
@@ -290,8 +308,52 @@ class _Watch(keras.callbacks.Callback):
                 "learning rate, or look at the data. The last checkpoint is kept."
             )
         self._bar.update()
-        self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        # The epoch's last step is kept with the figures of its validation.
+        self._bar.set_postfix(_postfix(loss, self._last_row), refresh=False)
+        # The epoch's last step is kept with the metrics of its validation.
         due = self._checkpoint_steps and self._step % self._checkpoint_steps == 0
         if due and self._step < self._steps_per_epoch:
-            self._run.save_checkpoint(self.model, self._epoch, self._step, asdict(self.figures()))
+            self._run.save_checkpoint(self.model, self._epoch, self._step, asdict(self.metrics()))
+
+
+class _ExpectedTime(keras.callbacks.Callback):
+    """Says how long an epoch will take, after the first steps, if it is long.
+
+    Args:
+        steps: number of steps of an epoch.
+        smaller: what makes it faster; may be empty.
+    """
+
+    # The first step traces the graph.
+    _FIRST, _LAST = 1, 3
+    _LONG = 120.0
+
+    def __init__(self, steps: int, smaller: str):
+        super().__init__()
+        self._steps = steps
+        self._smaller = smaller
+        self._seen = 0
+        self._began = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._seen += 1
+        if self._seen == self._FIRST:
+            self._began = time.perf_counter()
+        if self._seen != self._LAST:
+            return
+        step = (time.perf_counter() - self._began) / (self._LAST - self._FIRST)
+        if step * self._steps > self._LONG:
+            _logger.warning(
+                "A step takes %s, an epoch of %s steps about %s%s.",
+                _duration(step),
+                f"{self._steps:,}",
+                _duration(step * self._steps),
+                f": {self._smaller}" if self._smaller else "",
+            )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 import keras
 import tensorflow as tf
 
+from tfbio._keras_graph import all_layers
 from tfbio.errors import InputError
 
 STRATEGIES = ("auto", "none", "mirrored")
@@ -81,7 +82,7 @@ def synchronize_batch_normalization(model: keras.Model, synchronized: bool) -> N
         model: any model, before its training step is traced.
         synchronized: over all replicas. A saved model should not keep it: other backends refuse it.
     """
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = synchronized
 

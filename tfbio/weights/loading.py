@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +12,11 @@ import keras
 import numpy as np
 
 from tfbio._compiled import forget_compiled_functions
-from tfbio.layers.locally_connected_2d import LocallyConnected2D
 from tfbio.weights.errors import Shape, WeightsError
+from tfbio.weights.model_tensors import ModelTensors, keras_tensors, state_dict_tensors
 from tfbio.weights.reading import Tensors, read_tensors
 from tfbio.weights.readout import readout_variables
-from tfbio.weights.recurrent_cells import other_equations
-from tfbio.weights.state_dict import state_dict_targets
-from tfbio.weights.targets import Target, Targets, keras_targets
-from tfbio.weights.time_steps import is_of_later_step, time_step
-from tfbio.weights.v1_components import input_size_of
-from tfbio.weights.variants import variant_of
-from tfbio.weights.vonenet import check_settings
+from tfbio.weights.tensor_map import Constant, Target, TensorRole
 
 _logger = logging.getLogger("tfbio")
 
@@ -34,22 +27,33 @@ class WeightsReport:
 
     Attributes:
         source: the file, its format, and the variant it was recognised as.
-        loaded: names of the tensors that the model now has.
+        roles: name of every tensor of the file that the model knows, to what it is to the model.
         skipped: readout tensors of another number of classes, name to (expected, received)
             shape; the model keeps its own.
-        unused: tensors of time steps that the model does not take.
-        idle: constants that the original keeps and does not use either.
-        twins: two models whose files have the same tensors, if this is of one of them.
+        could_be: the models that the file may be of, if its tensors do not tell which.
         equations: what the model computes otherwise than the original that wrote the file.
     """
 
     source: str
-    loaded: tuple[str, ...]
-    skipped: dict[str, tuple[Shape, Shape]]
-    unused: tuple[str, ...]
-    idle: tuple[str, ...] = ()
-    twins: str | None = None
+    roles: Mapping[str, TensorRole]
+    skipped: Mapping[str, tuple[Shape, Shape]]
+    could_be: tuple[str, ...] = ()
     equations: str | None = None
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the tensors that the model now has."""
+        loaded = self.of_role(TensorRole.LOADED)
+        return tuple(name for name in loaded if name not in self.skipped)
+
+    def of_role(self, role: TensorRole) -> tuple[str, ...]:
+        """Names of the file's tensors that are one thing to the model.
+
+        Args:
+            role: such as `TensorRole.LATER_STEP`, tensors of time steps that the model does not
+                take.
+        """
+        return tuple(name for name, each in self.roles.items() if each is role)
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} tensors loaded from {self.source}"]
@@ -59,12 +63,12 @@ class WeightsReport:
                 for name, (expected, received) in self.skipped.items()
             )
             parts.append(f"the readout keeps its initial values: {shapes}")
-        if self.unused:
-            parts.append(f"{len(self.unused)} tensors of later time steps are not used")
-        if self.idle:
-            parts.append(f"{', '.join(self.idle)} are there and not used, as in the original")
-        if self.twins:
-            parts.append(f"nothing in it tells whether it is of {self.twins}")
+        if later := self.of_role(TensorRole.LATER_STEP):
+            parts.append(f"{len(later)} tensors of later time steps are not used")
+        if unused := self.of_role(TensorRole.UNUSED):
+            parts.append(f"{', '.join(unused)} are there and not used, as in the original")
+        if self.could_be:
+            parts.append(f"nothing in it tells whether it is of {' or '.join(self.could_be)}")
         if self.equations:
             parts.append(self.equations)
         return "; ".join(parts) + "."
@@ -102,108 +106,97 @@ def load_weights(
         37 tensors loaded from a dict of arrays (given in memory, 4 readouts).
     """
     tensors = read_tensors(source)
-    targets = state_dict_targets(model) if tensors.is_state_dict else keras_targets(model)
-    variables = targets.variables
-    if len({id(target.variable) for target in variables.values()}) < len(model.weights):
+    expected = state_dict_tensors(model) if tensors.is_state_dict else keras_tensors(model)
+    targets = expected.targets
+    if len({id(target.variable) for target in targets.values()}) < len(model.weights):
         raise ValueError(f"Expected variables of different names, {model.name!r} has equal ones.")
-    arrays = {
-        name: array if tensors.is_state_dict else _as_stored(variables.get(name), array, model)
-        for name, array in tensors.arrays.items()
-        if name not in targets.ignored | targets.obsolete
-    }
-    unused = tuple(name for name in arrays if is_of_later_step(name, variables))
-    idle = tuple(name for name in arrays if name in targets.unused)
-    constants = targets.constants
+    arrays = _as_expected(tensors.arrays, expected)
 
-    common = [name for name in variables if name in arrays]
-    not_float = [name for name in common if arrays[name].dtype.kind != "f"]
-    not_finite = [
-        name
-        for name in common
-        if name not in not_float and not _is_finite(arrays[name], variables[name].variable.dtype)
-    ]
-    mismatched: dict[str, tuple[Shape, Shape]] = {
-        name: (variables[name].file_shape, arrays[name].shape)
-        for name in common
-        if variables[name].file_shape != arrays[name].shape
-    }
-    mismatched.update(
-        (name, (constants[name].shape, arrays[name].shape))
-        for name in constants
-        if name in arrays and constants[name].shape != arrays[name].shape
-    )
-    differing = [
-        name
-        for name in constants
-        if name in arrays and name not in mismatched and not _agrees(arrays[name], constants[name])
-    ]
+    # === Compare ===
+    roles = {name: expected.role(name) for name in arrays}
+    differences = _differences(expected, arrays)
     of_readout = {id(variable) for variable in readout_variables(model)}
-    readout = {name for name in variables if id(variables[name].variable) in of_readout}
+    readout = {name for name, each in targets.items() if id(each.variable) in of_readout}
+    mismatched = differences["mismatched"]
     skipped = {
-        name: shapes for name, shapes in mismatched.items() if skip_mismatch and name in readout
+        name: mismatched.pop(name) for name in [*mismatched] if skip_mismatch and name in readout
     }
-    missing = [name for name in variables if name not in arrays]
-    unexpected = [
-        name
-        for name in arrays
-        if name not in variables and name not in constants and name not in (*unused, *idle)
-    ]
-    wrong = {name: shapes for name, shapes in mismatched.items() if name not in skipped}
-    if missing or unexpected or wrong or differing or not_float or not_finite:
+    unexpected = [name for name, role in roles.items() if role is None]
+    if unexpected or any(differences.values()):
+        advice = _advice(
+            tensors, expected, {*differences["missing"], *unexpected}, mismatched, readout
+        )
         raise WeightsError(
             f"{tensors.description} does not fit the model {model.name!r}, which is left as it "
-            f"was.{_advice(targets, wrong, readout, missing, unexpected, tensors)}",
-            missing=missing,
+            f"was.{advice}",
             unexpected=unexpected,
-            mismatched=wrong,
-            differing=differing,
-            not_float=not_float,
-            not_finite=not_finite,
+            **differences,
         )
-
-    for name, target in variables.items():
+    for name, target in targets.items():
         problem = None if name in skipped else target.problem(arrays[name])
         if problem:
             raise WeightsError(f"{tensors.description} does not fit {model.name!r}: {problem}")
-    check_settings(model, tensors)
+    expected.origin.check_settings(model, tensors)
 
-    loaded = tuple(name for name in variables if name not in skipped)
-    for name in loaded:
-        variables[name].assign(arrays[name])
+    # === Assign ===
+    for name, target in targets.items():
+        if name not in skipped:
+            target.assign(arrays[name])
     forget_compiled_functions(model)
-    equations = other_equations(model) if tensors.is_state_dict else None
+
+    # === Report ===
+    could_be = tensors.family.recognise(tensors.shapes)
     report = WeightsReport(
-        tensors.description, loaded, skipped, unused, idle, _twins(tensors), equations
+        tensors.description,
+        {name: role for name, role in roles.items() if role is not None},
+        skipped,
+        could_be if len(could_be) > 1 else (),
+        expected.origin.other_equations(model) if tensors.is_state_dict else None,
     )
-    _logger.log(logging.WARNING if skipped or equations else logging.INFO, "%s", report)
+    level = logging.WARNING if skipped or report.equations else logging.INFO
+    _logger.log(level, "%s", report)
     return report
 
 
-def _twins(tensors: Tensors) -> str | None:
-    if not tensors.is_state_dict:
-        return None
-    variant = variant_of({name: array.shape for name, array in tensors.arrays.items()})
-    return variant if variant is not None and " or " in variant else None
+def _as_expected(arrays: Mapping[str, np.ndarray], expected: ModelTensors) -> dict[str, np.ndarray]:
+    """A file's arrays under today's names and in the layouts that the targets know."""
+    found = {}
+    for name, array in arrays.items():
+        today = expected.origin.renamed(name)
+        name = today if today in expected.tensors and today not in arrays else name
+        tensor = expected.tensors.get(name)
+        found[name] = tensor.prepared(array) if isinstance(tensor, Target) else array
+    return found
 
 
-def _as_stored(target: Target | None, array: np.ndarray, model: keras.Model) -> np.ndarray:
-    """An array as our layer stores it, where Keras 2 had several ways to store the same."""
-    if target is None or target.file_shape == array.shape:
-        return array
-    for layer in model.layers:
-        if isinstance(layer, LocallyConnected2D) and layer.kernel is target.variable:
-            # Of no known way: the shapes will be reported.
-            with contextlib.suppress(ValueError):
-                return layer.kernel_from_keras2(array)
-    return array
-
-
-def _agrees(array: np.ndarray, constant: np.ndarray) -> bool:
-    """Whether a constant in the file is the one that the model derives, of the same shape."""
-    if array.dtype.kind not in "fiu":
-        return False
-    # Half precision is the least that the originals store.
-    return bool(np.allclose(array, constant.astype(np.float64), rtol=2e-3, atol=1e-6))
+def _differences(expected: ModelTensors, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What makes a file unfit, as `WeightsError` lists it, but for tensors that nobody expects."""
+    missing, differing, not_float, not_finite = [], [], [], []
+    mismatched: dict[str, tuple[Shape, Shape]] = {}
+    for name, tensor in expected.tensors.items():
+        if name not in arrays:
+            if tensor.role is TensorRole.LOADED:
+                missing.append(name)
+            continue
+        array = arrays[name]
+        if tensor.role not in (TensorRole.LOADED, TensorRole.DERIVED):
+            continue
+        if tensor.file_shape != array.shape:
+            mismatched[name] = (tensor.file_shape, array.shape)
+        elif isinstance(tensor, Constant) and not tensor.agrees(array):
+            differing.append(name)
+        if isinstance(tensor, Target):
+            if array.dtype.kind != "f":
+                not_float.append(name)
+            elif not _is_finite(array, tensor.variable.dtype):
+                not_finite.append(name)
+    return {
+        "missing": missing,
+        "mismatched": mismatched,
+        "differing": differing,
+        "not_float": not_float,
+        "not_finite": not_finite,
+    }
 
 
 def _is_finite(array: np.ndarray, dtype: str) -> bool:
@@ -212,33 +205,31 @@ def _is_finite(array: np.ndarray, dtype: str) -> bool:
 
 
 def _advice(
-    targets: Targets,
-    mismatched: Mapping[str, Any],
-    readout: set[str],
-    missing: list[str],
-    unexpected: list[str],
     tensors: Tensors,
+    expected: ModelTensors,
+    odd: Set[str],
+    mismatched: Mapping[str, Any],
+    readout: Set[str],
 ) -> str:
-    if mismatched and set(mismatched) <= readout and tensors.classes is not None:
+    """What to do about a file that does not fit, with a space in front.
+
+    Args:
+        tensors: of the file.
+        expected: of the model.
+        odd: names of missing and unexpected tensors.
+        mismatched: names of those of another shape.
+        readout: names of the readout's.
+    """
+    only_readout = bool(mismatched) and set(mismatched) <= readout and not odd
+    if only_readout and tensors.classes is not None:
         return (
             f" Build it with classes={tensors.classes}, or pass skip_mismatch=True to fine-tune "
             "another number of classes."
         )
-    if missing and all(time_step(name) is not None for name in missing):
-        steps = [step for name in tensors.arrays if (step := time_step(name)) is not None]
-        if steps:
-            return f" The file has {max(steps) + 1} time steps: build it with no more."
-    if tensors.is_state_dict and (missing or unexpected or mismatched):
-        expected_shapes = {name: target.file_shape for name, target in targets.variables.items()}
-        constant_shapes = {name: array.shape for name, array in targets.constants.items()}
-        received_shapes = {name: array.shape for name, array in tensors.arrays.items()}
-        variant = variant_of(received_shapes)
-        if variant is not None and variant != variant_of(expected_shapes):
-            return f" It is a checkpoint of {variant}: build that model."
-        size = input_size_of(received_shapes)
-        if size and size != (input_size_of({**expected_shapes, **constant_shapes}) or size):
-            return (
-                f" It was made for images of {size[0]} x {size[1]} pixels: build the model with "
-                f"input_shape=({size[0]}, {size[1]}, 3)."
-            )
-    return ""
+    if not (odd or mismatched):
+        return ""
+    received = tensors.shapes
+    models = tensors.family.recognise(received)
+    if models and models != expected.origin.recognise(expected.shapes):
+        return f" It is a checkpoint of {' or '.join(models)}: build that model."
+    return expected.origin.advice(expected.tensors, received)

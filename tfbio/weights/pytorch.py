@@ -16,7 +16,7 @@ from tfbio.weights.errors import WeightsError
 # Under these names training scripts put the state dict into a checkpoint.
 _STATE_DICT_KEYS = ("model", "state_dict", "model_state_dict")
 # In front of every name, from a model that was trained on several devices.
-_PARALLEL = "module."
+PARALLEL_PREFIX = "module."
 
 
 def import_torch() -> Any:
@@ -35,8 +35,8 @@ def import_torch() -> Any:
     return torch
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The state dict in a file that `torch.save` wrote, and the settings beside it.
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """What a file that `torch.save` wrote holds: a state dict, or a checkpoint with one.
 
     Only tensors and plain containers are read (`weights_only=True`): a file with code in it is
     refused, and the code is not executed.
@@ -45,11 +45,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         path: of a `.pt` or `.pth` file.
 
     Returns:
-        Names to arrays, and what `settings_of` finds.
+        Names to tensors, or to what else a checkpoint has; see `plain_arrays`.
 
     Raises:
-        WeightsError: PyTorch is not installed, the file is damaged, it holds more than tensors, or
-            no state dict.
+        WeightsError: PyTorch is not installed, the file is damaged, or holds code, or no mapping.
     """
     if _is_torchscript(path):
         raise WeightsError(
@@ -81,24 +80,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             f"Expected a state dict or a checkpoint with one, received {path}, which holds a "
             f"{type(content).__name__}."
         )
-    return plain_arrays(content, str(path)), settings_of(content)
-
-
-def settings_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a training that a checkpoint keeps, as VOneNet does under `"flags"`.
-
-    Args:
-        content: of a checkpoint, or names to tensors.
-
-    Returns:
-        Name to value; empty if there are none.
-
-    Example:
-        >>> settings_of({"flags": {"stride": 4}, "state_dict": {}})
-        {'stride': 4}
-    """
-    flags = content.get("flags")
-    return dict(flags) if isinstance(flags, Mapping) else {}
+    return content
 
 
 def _is_torchscript(path: Path) -> bool:
@@ -149,8 +131,8 @@ def plain_arrays(content: Mapping[str, Any], origin: str) -> dict[str, np.ndarra
             f"Expected tensors only, received {origin} with {', '.join(strange[:4])}"
             f"{', ...' if len(strange) > 4 else ''}: pass the state dict alone."
         )
-    if arrays and all(name.startswith(_PARALLEL) for name in arrays):
-        arrays = {name.removeprefix(_PARALLEL): array for name, array in arrays.items()}
+    if arrays and all(name.startswith(PARALLEL_PREFIX) for name in arrays):
+        arrays = {name.removeprefix(PARALLEL_PREFIX): array for name, array in arrays.items()}
     return arrays
 
 

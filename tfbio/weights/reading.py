@@ -1,4 +1,4 @@
-"""Weights files into named arrays; nothing here knows a model, and no pickle is executed."""
+"""Weights files into named arrays: formats, and no model; no pickle is executed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ import h5py
 import keras
 import numpy as np
 
-from tfbio.weights.errors import WeightsError
-from tfbio.weights.front_end import settings_of_model
-from tfbio.weights.pytorch import plain_arrays, read_checkpoint, settings_of
+from tfbio.weights.errors import Shape, WeightsError
+from tfbio.weights.model_tensors import origin_of_model
+from tfbio.weights.origin import Origin, origin_of, registered_origins
+from tfbio.weights.pytorch import plain_arrays, read_checkpoint
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # A zip archive, or a bare pickle, as PyTorch wrote before 1.6.
 _TORCH_SIGNATURES = (b"PK\x03\x04", b"\x80")
-_READOUT_BIAS = "ReadoutDense/bias"
-_TOWER_READOUT = "last_conv.weight"
-# The published networks of the BL-RCNN family, by their number of readouts.
-_TRAINED_ON = {565: "ecoset", 1000: "ImageNet"}
 
 
 @dataclass(frozen=True)
@@ -48,28 +45,29 @@ class Tensors:
         return bool(self.arrays) and not any("/" in name for name in self.arrays)
 
     @property
+    def shapes(self) -> dict[str, Shape]:
+        """Name to shape of every tensor."""
+        return {name: array.shape for name, array in self.arrays.items()}
+
+    @property
+    def family(self) -> Origin:
+        """The origin that recognises the tensors."""
+        return origin_of(self.shapes)
+
+    @property
     def classes(self) -> int | None:
         """The number of readouts, or None if the names do not tell."""
-        if self.is_state_dict:
-            # The last matrix of a network is its classifier; all others are of convolutions. Towers
-            # have none.
-            matrices = [
-                array
-                for name, array in self.arrays.items()
-                if (name.endswith(".weight") and array.ndim == 2) or name == _TOWER_READOUT
-            ]
-            return len(matrices[-1]) if matrices else None
-        bias = self.arrays.get(_READOUT_BIAS)
-        return None if bias is None or bias.ndim != 1 else len(bias)
+        return self.family.classes(self.shapes)
 
     @property
     def description(self) -> str:
         """Origin and format, with the data set it was trained on where the readouts tell it."""
-        if self.classes is None:
+        classes = self.classes
+        if classes is None:
             return f"{self.origin} ({self.format})"
-        trained_on = None if self.is_state_dict else _TRAINED_ON.get(self.classes)
+        trained_on = self.family.trained_on.get(classes)
         variant = f", the {trained_on} variant" if trained_on else ""
-        return f"{self.origin} ({self.format}, {self.classes} readouts{variant})"
+        return f"{self.origin} ({self.format}, {classes} readouts{variant})"
 
 
 def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Tensors:
@@ -97,7 +95,7 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
     if isinstance(source, Mapping):
         arrays = plain_arrays(source, "a dict of arrays")
         arrays = {_plain_name(name): array for name, array in arrays.items()}
-        return Tensors(arrays, "a dict of arrays", "given in memory", settings_of(source))
+        return Tensors(arrays, "a dict of arrays", "given in memory", _settings_in(source))
     path = Path(source)
     if not path.is_file():
         raise WeightsError(
@@ -115,8 +113,9 @@ def read_tensors(source: str | os.PathLike | Mapping[str, Any] | Tensors) -> Ten
         arrays, settings = _read_keras(path)
         return Tensors(arrays, str(path), "Keras 3", settings)
     if signature.startswith(_TORCH_SIGNATURES):
-        arrays, settings = read_checkpoint(path)
-        return Tensors(arrays, str(path), "PyTorch state dict", settings)
+        content = read_checkpoint(path)
+        arrays = plain_arrays(content, str(path))
+        return Tensors(arrays, str(path), "PyTorch state dict", _settings_in(content))
     raise WeightsError(
         f"Expected an HDF5 file of legacy Keras, a .keras file or a file of PyTorch, received "
         f"{path}, which is {'empty' if not signature else 'none of them'}: download it again, or "
@@ -129,6 +128,15 @@ def _plain_name(name: str) -> str:
     return name.removesuffix(":0")
 
 
+def _settings_in(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a training that a checkpoint of one of the families keeps."""
+    for origin in registered_origins():
+        settings = content.get(origin.settings_key) if origin.settings_key else None
+        if isinstance(settings, Mapping):
+            return dict(settings)
+    return {}
+
+
 def _read_keras(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         model = keras.saving.load_model(path, compile=False)
@@ -136,7 +144,7 @@ def _read_keras(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         # Keras raises whatever the damaged part raises.
         raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
     arrays = {v.path: keras.ops.convert_to_numpy(v.value) for v in model.weights}
-    return arrays, settings_of_model(model)
+    return arrays, origin_of_model(model).settings(model)
 
 
 def _read_legacy_h5(path: Path) -> dict[str, np.ndarray]:

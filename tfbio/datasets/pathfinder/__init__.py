@@ -4,17 +4,39 @@
 builder, and `PathfinderConfig` are imported with TensorFlow Datasets when they are asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfbio._lazy import attach
+from tfbio.datasets.registry import DatasetInfo, register_dataset
 
 if TYPE_CHECKING:
-    from tfbio.datasets.pathfinder.pathfinder_dataset_builder import Pathfinder, PathfinderConfig
+    from tfbio.datasets.pathfinder.builder import Pathfinder as Pathfinder
+    from tfbio.datasets.pathfinder.builder import (
+        PathfinderConfig as PathfinderConfig,
+    )
 
-__all__ = ["Pathfinder", "PathfinderConfig"]
+_BUILDER = "tfbio.datasets.pathfinder.builder"
 
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Pathfinder": _BUILDER,
+        "PathfinderConfig": _BUILDER,
+    },
+)
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from tfbio.datasets.pathfinder import pathfinder_dataset_builder
-
-        return getattr(pathfinder_dataset_builder, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+register_dataset(
+    DatasetInfo(
+        name="pathfinder",
+        kind="embedded",
+        description="Do two discs lie on the ends of one dashed path?",
+        builder=f"{_BUILDER}:Pathfinder",
+        augment=("flip",),
+        smallest_size=64,
+        images="23,000 of 64 x 64, 2 classes",
+        splits="train, validation, test",
+        access="drawn on the spot",
+        licence="that of tfbio",
+        reference="10.48550/arXiv.1805.08315",
+    )
+)

@@ -1,0 +1,6 @@
+"""`python -m tfbio`."""
+
+from tfbio.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Flags, made from the fields of configurations and from the arguments of models."""
+
+from __future__ import annotations
+
+import collections
+import inspect
+import textwrap
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from tfbio._configuration import Option, as_text, from_text, value_type
+from tfbio.errors import InputError
+from tfbio.models.registry import ModelInfo, list_models, model_info
+
+# Arguments of every builder that other flags decide, or that only Python needs.
+_NO_FLAGS = frozenset(
+    {
+        "input_shape",
+        "classes",
+        "weights",
+        "classifier_activation",
+        "include_preprocessing",
+        "name",
+        "return_sequences_of",
+    }
+)
+_WIDTH = 100
+_COLUMN = 30
+
+
+def is_sequence(annotation: Any) -> bool:
+    """Whether a type is that of several values, which stand behind a flag with commas between.
+
+    Example:
+        >>> is_sequence(tuple[int, ...] | None), is_sequence(str)
+        (True, False)
+    """
+    kind, _ = value_type(annotation)
+    origin = typing.get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Sequence)
+
+
+def has_flag(annotation: Any) -> bool:
+    """Whether a value of this type can stand behind a flag.
+
+    Example:
+        >>> has_flag(float | None), has_flag(dict)
+        (True, False)
+    """
+    kind, _ = value_type(annotation)
+    if typing.get_origin(kind) is typing.Literal or is_sequence(annotation):
+        return True
+    members = typing.get_args(kind) or (kind,)
+    return all(member in (bool, int, float, str) or is_sequence(member) for member in members)
+
+
+def model_options(info: ModelInfo) -> list[Option]:
+    """The arguments of a model as options.
+
+    Example:
+        >>> [each.name for each in model_options(model_info("bl_rcnn"))][:2]
+        ['timesteps', 'cumulative_readout']
+    """
+    return [
+        Option(
+            name,
+            ("model", "arguments"),
+            parameter.annotation,
+            parameter.default,
+            parameter.description,
+            f"Arguments of {info.name}",
+        )
+        for name, parameter in info.parameters.items()
+        if name not in _NO_FLAGS and has_flag(parameter.annotation)
+    ]
+
+
+def define_options(options: Iterable[Option], values: flags.FlagValues) -> None:
+    """Define a flag for each option that has none yet; without a default, so that one can tell."""
+    for each in options:
+        if each.name not in values and not each.facts.get("hidden"):
+            _define(each, values)
+
+
+def define_model_flags(values: flags.FlagValues, model: str | None) -> list[Option]:
+    """Define the flags of all models; where they differ, as the chosen model has them.
+
+    Args:
+        values: where to.
+        model: the name of the chosen model, if one is chosen.
+
+    Returns:
+        The options of the chosen model.
+    """
+    known = list_models()
+    own = model_options(model_info(model)) if model in known else []
+    define_options(own, values)
+    for name in known:
+        define_options(model_options(model_info(name)), values)
+    return own
+
+
+def given(values: flags.FlagValues, options: Mapping[str, Option]) -> dict[str, Any]:
+    """The values of those flags that are given, by name.
+
+    Args:
+        values: parsed.
+        options: that are asked for.
+
+    Raises:
+        InputError: a flag holds what is no value of its type.
+    """
+    found = {}
+    for name, each in options.items():
+        if name in values and values[name].value is not None:
+            found[name] = _value(each, values[name].value)
+    return found
+
+
+def given_arguments(values: flags.FlagValues) -> dict[str, Any]:
+    """The arguments of models that are given, of whichever model."""
+    options: dict[str, Option] = {}
+    chosen = values["model"].value if "model" in values else None
+    names = list_models()
+    for name in [*([chosen] if chosen in names else []), *names]:
+        for each in model_options(model_info(name)):
+            options.setdefault(each.name, each)
+    return given(values, options)
+
+
+def _define(each: Option, values: flags.FlagValues) -> None:
+    kind, optional = value_type(each.annotation)
+    facts: dict[str, Any] = {"flag_values": values}
+    text = each.description
+    if typing.get_origin(kind) is typing.Literal:
+        choices = [str(choice) for choice in typing.get_args(kind)]
+        flags.DEFINE_enum(
+            each.name, None, [*choices, *(["none"] if optional else [])], text, **facts
+        )
+    elif is_sequence(each.annotation):
+        flags.DEFINE_list(each.name, None, text, **facts)
+    elif kind is bool:
+        flags.DEFINE_boolean(each.name, None, text, **facts)
+    elif kind in (int, float):
+        define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+        limits = {
+            limit: each.facts[fact]
+            for limit, fact in (("lower_bound", "minimum"), ("upper_bound", "maximum"))
+            if fact in each.facts
+        }
+        define(each.name, None, text, **limits, **facts)
+    else:
+        flags.DEFINE_string(each.name, None, text, **facts)
+
+
+def _value(each: Option, value: Any) -> Any:
+    kind, _ = value_type(each.annotation)
+    if kind in (bool, int, float, str):
+        return value
+    text = ",".join(value) if isinstance(value, list) else value
+    try:
+        return from_text(each.annotation, text)
+    except ValueError as error:
+        if isinstance(value, list) and typing.get_origin(typing.get_args(kind)[0]):
+            # Names, of which the configuration knows which there are.
+            return tuple(value)
+        example = each.facts.get("example", "1,2")
+        expected = each.facts.get("expected", f"that are whole numbers, such as {example}")
+        raise InputError(f"Expected --{each.name} {expected}, received {text}.") from error
+
+
+# === Help ===
+
+
+def described_flags(options: Iterable[Option]) -> str:
+    """The flags of a command, by group, as `--help` shows them.
+
+    Args:
+        options: in their order; those of one group are put together.
+    """
+    groups: dict[str, list[Option]] = collections.defaultdict(list)
+    for each in options:
+        if not each.facts.get("hidden"):
+            groups[each.group].append(each)
+    parts = []
+    for group, members in groups.items():
+        lines = [line for each in members for line in _described(each)]
+        parts.append("\n".join([f"{group}:", *lines]))
+    return "\n\n".join(parts)
+
+
+def _described(each: Option) -> list[str]:
+    kind, optional = value_type(each.annotation)
+    flag = f"--[no]{each.name}" if kind is bool else f"--{each.name}"
+    text = each.description
+    if typing.get_origin(kind) is typing.Literal:
+        choices = [str(choice) for choice in typing.get_args(kind)]
+        text = f"{text.rstrip('.')}: {', '.join(choices)}{', none' if optional else ''}."
+    if each.variants:
+        text = f"{text.rstrip('.')}, with --schedule={' or '.join(each.variants)}."
+    if "Default:" not in text and each.default is not None and each.default is not inspect._empty:
+        text = f"{text.rstrip('.')}. Default: {as_text(each.default)}."
+    text = text[:1].upper() + text[1:]
+    wrapped = textwrap.wrap(text, _WIDTH - _COLUMN) or [""]
+    start = f"  {flag}"
+    first = f"{start:<{_COLUMN}}{wrapped[0]}"
+    rest = [" " * _COLUMN + line for line in wrapped[1:]]
+    if len(start) >= _COLUMN:
+        return [start, *(" " * _COLUMN + line for line in wrapped)]
+    return [first, *rest]

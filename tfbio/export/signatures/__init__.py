@@ -1,0 +1,7 @@
+"""The signatures of tfbio: every file of this folder registers its own."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

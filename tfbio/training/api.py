@@ -1,0 +1,324 @@
+"""`tfbio.train`: a training in one line, of a registered model or of one's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfbio._configuration import build, options_of
+from tfbio.datasets.catalog import load_dataset
+from tfbio.datasets.own_data import as_data_source
+from tfbio.datasets.registry import dataset_info
+from tfbio.datasets.source import DataSource
+from tfbio.errors import InputError, UnknownNameError
+from tfbio.models.registry import model_info
+from tfbio.training.config import DataConfig, ModelConfig, TrainingConfig
+from tfbio.training.run_directory import RunDirectory
+from tfbio.training.session import Parts, registered_model, run_training
+from tfbio.training.trained import run_of
+
+_logger = logging.getLogger("tfbio")
+
+
+def train(
+    model: TrainingConfig | ModelConfig | str | keras.Model | Callable[[], keras.Model] = "bl_rcnn",
+    data: Any = "shapes",
+    *,
+    class_names: Sequence[str] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **options: Any,
+) -> RunDirectory:
+    """Train a model, or go on with its training; the same call again resumes an unfinished run.
+
+    Args:
+        model: a name of the registry, a whole `TrainingConfig`, a `ModelConfig`, a functional or
+            Sequential `keras.Model` of your own that ends in one readout a class, or a function
+            that builds it (several devices need one: a model is made in the strategy's scope).
+        data: a data set's name, a `DataConfig`, or data of your own: a `DataSource`, arrays
+            (images, labels), a `tf.data.Dataset` of such pairs, or a mapping of either from
+            `"train"`, `"validation"` and `"test"`.
+        class_names: of data of your own; by default numbers.
+        callbacks: of Keras, called as in `keras.Model.fit`.
+        **options: fields of `TrainingConfig` and of its parts, under the names of the flags of
+            `train.py` (`epochs`, `learning_rate`, `schedule`, `crop_ratio`, ...), whole parts
+            (`optimizer=OptimizerConfig(...)`), and arguments of the model (`width`, `timesteps`).
+
+    Returns:
+        The run: `run.path` is its folder, `run.read_history()` its epochs. `tfbio.load_run` gives
+        the trained model.
+
+    Raises:
+        InputError: something does not fit, said in one sentence, before anything is written.
+
+    Example:
+        >>> import tempfile, numpy as np, tfbio
+        >>> rng = np.random.default_rng(0)
+        >>> images = rng.integers(0, 256, (40, 32, 32, 3), dtype="uint8")
+        >>> run = tfbio.train("b_cnn", (images, np.arange(40) % 2), epochs=1, batch_size=4,
+        ...                   image_size=32, width=1 / 32, runs_dir=tempfile.mkdtemp())
+        >>> run.finished, tfbio.load_run(run.path).model.output_shape
+        (True, (None, 2))
+    """
+    config, own_model, own_data = configuration_of(model, data, class_names, options)
+    config = settled(config)
+
+    def parts() -> Parts:
+        source = own_data or _loaded(config)
+        return Parts(source, own_model or registered_model(config), callbacks)
+
+    return run_training(config, parts)
+
+
+def train_seeds(config: TrainingConfig, seeds: Iterable[int]) -> list[RunDirectory]:
+    """Train a registered model with every seed, one after the other; finished runs are kept.
+
+    Args:
+        config: what is trained; its seed is replaced.
+        seeds: two or more, from 0 to 2^32 - 1.
+
+    Returns:
+        A run for each seed; see `tfbio.training.seeds` for what they have in common.
+
+    Raises:
+        InputError: the configuration does not fit.
+    """
+    config = settled(config)
+    seeds = tuple(seeds)
+    runs = []
+    for number, seed in enumerate(seeds, 1):
+        _logger.info("\nSeed %s, %s of %s:", seed, number, len(seeds))
+        # Nothing of one run is to be found by the next: names, random draws, dtypes.
+        keras.backend.clear_session()
+        one = config.replace(seed=seed)
+
+        def parts(one: TrainingConfig = one) -> Parts:
+            return Parts(_loaded(one), registered_model(one), one_of_many=f"-seed{one.seed}")
+
+        runs.append(run_training(one, parts))
+    return runs
+
+
+def configuration_of(
+    model: Any, data: Any, class_names: Sequence[str] | None, options: Mapping[str, Any]
+) -> tuple[TrainingConfig, Callable[[int], keras.Model] | None, DataSource | None]:
+    """The arguments of `train` as a configuration, and what of them is the caller's own."""
+    if isinstance(model, TrainingConfig):
+        if options or not (data is None or data == "shapes"):
+            raise InputError(
+                "Expected a TrainingConfig alone, received options beside it: put them into it, "
+                "config.replace(epochs=2)."
+            )
+        return model, None, None
+    values = dict(options)
+    own_model, own_data = None, None
+    if isinstance(model, (str, ModelConfig)):
+        values["model"] = model
+    else:
+        own_model, values["model"] = _own_model(model, values)
+    if isinstance(data, (str, DataConfig)):
+        values["data" if isinstance(data, DataConfig) else "dataset"] = data
+    else:
+        own_data = as_data_source(data, class_names=class_names)
+        values["dataset"] = own_data.name
+        values["data_fingerprint"] = _fingerprint_of_data(own_data)
+    return training_config(values), own_model, own_data
+
+
+def training_config(values: Mapping[str, Any]) -> TrainingConfig:
+    """A configuration out of options by name, as flags and keywords give them.
+
+    Arguments of the model stand beside the options of `TrainingConfig`. If the weights are those
+    of a run, its model, its arguments and its framing are taken where they are not given.
+
+    Args:
+        values: names to values, those that are given.
+
+    Raises:
+        UnknownNameError: there is no such option.
+        InputError: a value is refused, or is another than that of the run whose weights are given.
+
+    Example:
+        >>> training_config({"model": "b_cnn", "width": 0.5, "epochs": 3}).model.arguments
+        {'width': 0.5}
+    """
+    values = _inherited(values)
+    model = values.pop("model", "bl_rcnn")
+    options = options_of(TrainingConfig)
+    parts = {field.name for field in dataclasses.fields(TrainingConfig)}
+    if isinstance(model, ModelConfig):
+        return build(TrainingConfig, {**values, "model": model})
+    own = {name: values.pop(name) for name in list(values) if name not in {*options, *parts}}
+    values["arguments"] = {**values.get("arguments", {}), **own}
+    if values.get("model_fingerprint") is None:
+        info = model_info(model)
+        strange = [name for name in own if name not in info.arguments]
+        known = {*info.arguments, *options}
+        for name in strange:
+            if not _is_of_another_model(name):
+                raise UnknownNameError("option", name, known)
+    return build(TrainingConfig, {**values, "model": model})
+
+
+def _is_of_another_model(name: str) -> bool:
+    from tfbio.models.registry import list_models
+
+    return any(name in model_info(model).arguments for model in list_models())
+
+
+def settled(config: TrainingConfig) -> TrainingConfig:
+    """A configuration as it is kept: paths absolute, sizes on embedded data sets filled in.
+
+    On an embedded data set a model has its quick size, one that a laptop trains in minutes, where
+    nothing else is said; with `full_size` the published one.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+    """
+    data = config.data
+    if data.data_dir is not None:
+        data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).resolve()))
+    model = config.model
+    if model.weights is not None and "://" not in str(model.weights):
+        model = dataclasses.replace(model, weights=str(Path(model.weights).resolve()))
+    if model.fingerprint is None and data.fingerprint is None:
+        model = _sized(model, data)
+    return config.replace(model=model, data=data)
+
+
+def _sized(model: ModelConfig, data: DataConfig) -> ModelConfig:
+    dataset = dataset_info(data.name)
+    if dataset.kind != "embedded":
+        return model
+    info = model_info(model.name)
+    sizes = dict(info.published(info.quick_start) if model.full_size else info.quick_start)
+    smallest = dataset.smallest_size
+    if sizes.get("input_shape", (smallest,))[0] < smallest:
+        sizes["input_shape"] = (smallest, smallest, 3)
+    shape = sizes.pop("input_shape", None)
+    chosen: dict[str, Any] = {}
+    image_size = model.image_size
+    if shape is not None and image_size is None and "input_shape" not in model.arguments:
+        image_size = chosen["image_size"] = shape[0]
+    added = {name: value for name, value in sizes.items() if name not in model.arguments}
+    chosen |= added
+    if chosen and not model.full_size:
+        flags = " ".join(f"--{name}={value}" for name, value in chosen.items())
+        _logger.warning(
+            "Quick size for %s: %s. --full_size trains %s as published.",
+            data.name,
+            flags,
+            info.name,
+        )
+    return dataclasses.replace(model, image_size=image_size, arguments={**model.arguments, **added})
+
+
+def _loaded(config: TrainingConfig) -> DataSource:
+    data = config.data
+    return load_dataset(data.name, data.data_dir, data.max_bad_images)
+
+
+# === Going on from a run ===
+
+
+def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
+    """With the weights of a run come its model, its arguments and its framing."""
+    values = dict(values)
+    weights = values.get("weights")
+    if not isinstance(weights, (str, os.PathLike)):
+        return values
+    path = Path(weights)
+    run = RunDirectory(path) if path.is_dir() else run_of(path)
+    if run is None:
+        return values
+    if not run.model.is_file():
+        raise InputError(f"Expected the folder of a trained run, found no model.keras in {path}.")
+    values["weights"] = str(run.model)
+    if isinstance(values.get("model"), ModelConfig):
+        return values
+    config = run.config()
+    if config.model.fingerprint is not None:
+        return values
+    before: dict[str, Any] = {"model": config.model.name, **config.model.arguments}
+    if config.model.image_size is not None:
+        before["image_size"] = config.model.image_size
+    for name, value in before.items():
+        if name in values and values[name] != value:
+            raise InputError(
+                f"Expected {name}={value}, as in the run {run.path} whose weights are taken, "
+                f"received {name}={values[name]}: leave it out. tfbio.load_weights names every "
+                "tensor that does not fit."
+            )
+    framing = {
+        "crop_ratio": config.data.framing.crop_ratio,
+        "resize_through": config.data.framing.resize_through,
+    }
+    return {**before, **framing, **values}
+
+
+# === One's own model and data ===
+
+
+def _own_model(
+    model: Any, values: dict[str, Any]
+) -> tuple[Callable[[int], keras.Model], ModelConfig]:
+    sample = model
+    if not isinstance(model, keras.Model):
+        if not callable(model):
+            raise InputError(
+                "Expected the name of a model, a keras.Model, a function that builds one, or a "
+                f"TrainingConfig, received {type(model).__name__}."
+            )
+        sample = model()
+    elif (values.get("devices") or 1) > 1 or values.get("strategy") == "mirrored":
+        raise InputError(
+            "Expected a function that builds the model where several devices train it, received "
+            f"the model {model.name!r}: pass lambda: keras.Model(...)."
+        )
+    if not isinstance(sample, keras.Model):
+        raise InputError(
+            f"Expected a function that returns a keras.Model, received {type(sample).__name__}."
+        )
+    for name in ("precision", "weights"):
+        if values.get(name) is not None:
+            raise InputError(
+                f"Expected no {name} with a model of your own, which has its own: leave it out."
+            )
+    image_size = values.pop("image_size", None)
+    config = ModelConfig(
+        sample.name, image_size=image_size, fingerprint=_fingerprint_of_model(sample)
+    )
+    if isinstance(model, keras.Model):
+        return (lambda classes: model), config
+    made = [sample]
+    # The first one is made outside the strategy's scope; with one device it is as good as another.
+    return (lambda classes: made.pop() if made and _one_device(values) else model()), config
+
+
+def _one_device(values: Mapping[str, Any]) -> bool:
+    return (values.get("devices") or 1) == 1 and values.get("strategy", "auto") == "none"
+
+
+def _fingerprint_of_model(model: keras.Model) -> str:
+    """Tells architectures apart, whatever Keras numbers their layers."""
+    parts = [
+        [type(layer).__name__, [[list(weight.shape), weight.dtype] for weight in layer.weights]]
+        for layer in model.layers
+    ]
+    return _digest([parts, model.input_shape, model.output_shape])
+
+
+def _fingerprint_of_data(source: DataSource) -> str:
+    sizes = {name: split.size for name, split in source.splits.items()}
+    return _digest([sizes, source.class_names])
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
