@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tfbio.datasets import (
-    DataSource,
     DatasetInfo,
+    DataSource,
     TrainingBatches,
     as_data_source,
     corrupted_sets,
@@ -208,7 +208,7 @@ def test_a_folder_of_the_user_s_gets_data_dir_and_the_limit(tmp_path):
     register_dataset(DatasetInfo("squares", "folder", "Squares.", loader=load))
     load_dataset("squares", tmp_path, 3)
     assert received == [(tmp_path, 3)]
-    with pytest.raises(InputError, match="^Expected data_dir with the data set squares: the f"):
+    with pytest.raises(InputError, match=r"^Expected data_dir with the data set squares: the f"):
         load_dataset("squares")
     with pytest.raises(UnknownNameError, match=r"configuration of squares 'large'\. Known: none"):
         load_dataset("squares/large", tmp_path)
@@ -257,7 +257,7 @@ def test_registered_anew_after_it_was_forgotten():
     unregister_dataset("squares")
     assert "squares" not in list_datasets()
     register_dataset(info)
-    with pytest.raises(UnknownNameError, match="Unknown data set 'square'. Nearest: squares"):
+    with pytest.raises(UnknownNameError, match=r"Unknown data set 'square'\. Nearest: squares"):
         unregister_dataset("square")
 
 
