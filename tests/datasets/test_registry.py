@@ -257,7 +257,7 @@ def test_registered_anew_after_it_was_forgotten():
     unregister_dataset("squares")
     assert "squares" not in list_datasets()
     register_dataset(info)
-    with pytest.raises(UnknownNameError, match=r"Unknown data set .square.. Nearest: squares"):
+    with pytest.raises(UnknownNameError, match=r"Unknown data set 'square'\. Nearest: squares"):
         unregister_dataset("square")
 
 
