@@ -178,9 +178,7 @@ def test_an_interrupted_evaluation_goes_on_with_the_same_work_only(model, images
 def test_a_name_that_is_unknown_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"Unknown protocol 'acuracy'\. Nearest: accuracy"):
         protocol_info("acuracy")
-    with pytest.raises(
-        UnknownNameError, match=r"option .*corruptions 'severity'\. Nearest"
-    ):
+    with pytest.raises(UnknownNameError, match=r"option .*corruptions 'severity'\. Nearest"):
         protocol_info("corruptions").make_options({"severity": 1})
     with pytest.raises(InputError, match="--severities with --protocol=corruptions only, received"):
         protocol_info("accuracy").make_options({"severities": [1]})

@@ -68,10 +68,11 @@ def corrupted_data(request: DataRequest, options: CorruptionOptions) -> Evaluati
         options: which sets.
 
     Raises:
-        InputError: it is no data set of corrupted images, cannot be had, or has other classes.
+        InputError: it is no data set of corrupted images, cannot be had, has other classes, or
+            its images are too small to be corrupted.
     """
     from tfbio.datasets.corrupted import CorruptedSet, corrupted_sets
-    from tfbio.datasets.corruptions import Corruption
+    from tfbio.datasets.corruptions import Corruption, check_size
 
     if request.source is None:
         sets = corrupted_sets(
@@ -90,7 +91,10 @@ def corrupted_data(request: DataRequest, options: CorruptionOptions) -> Evaluati
             and severity in (options.severities or SEVERITIES)
         ]
     # Where the same images are there without corruption, they are measured as well.
-    passes = len(sets) + (sets[0].on_the_fly is not None)
+    passes = len(sets)
+    if sets[0].on_the_fly is not None:
+        check_size(request.framing.cropped_size(request.image_size))
+        passes += 1
     return request.chosen(sets[0].load(), sets, passes)
 
 
