@@ -21,6 +21,9 @@ class InputError(ValueError):
         tfbio.errors.InputError: Expected a positive width, received -1: give a number above 0.
     """
 
+    # TensorFlow's AutoGraph asks for it: the error leaves a `tf.function` as it is.
+    ag_pass_through = True
+
 
 class UnknownNameError(InputError):
     """A name that is not among the known ones; the message offers the nearest.
