@@ -11,10 +11,10 @@ from layers.cells_golden import CELLS, errors
 from layers.layer_checks import check_layer
 from layers.naive_cells import check_against_loop, convolution, draw_weights, layer_norm
 
-from tfbio.layers._gates import drawn_apart, kaiming_fan_out
 from tfbio.layers.conv_cell import ConvCell, normalization_layer
 from tfbio.layers.conv_gru_cell import ConvGRUCell
 from tfbio.layers.conv_rnn_cell import ConvRNNCell
+from tfbio.layers.gates import drawn_apart, kaiming_fan_out
 from tfbio.layers.unroll import Unroll
 
 

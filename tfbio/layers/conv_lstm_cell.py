@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from tfbio.layers._convolution import Pair, convolve, known_channels
-from tfbio.layers._gates import drawn_apart, kaiming_fan_out
 from tfbio.layers.conv_cell import ConvCell, Normalization, check_normalization, normalization_layer
+from tfbio.layers.gates import drawn_apart, kaiming_fan_out
 
 
 @keras.saving.register_keras_serializable(package="tfbio")

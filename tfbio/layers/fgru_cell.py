@@ -11,12 +11,12 @@ from tfbio.errors import InputError
 from tfbio.layers._attention import Attention, AttentionKind
 from tfbio.layers._convolution import Pair, convolve, count, known_channels, pair
 from tfbio.layers._first_state import xavier_noise
-from tfbio.layers._gates import drawn_apart
-from tfbio.layers._instance_norm import check_pixels, instance_norm
 from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._reflection import check_map, reflected
 from tfbio.layers._seeds import check_seed
 from tfbio.layers.conv_cell import ConvCell
+from tfbio.layers.gates import drawn_apart
+from tfbio.layers.instance_norm import check_pixels, instance_norm
 
 HiddenInit = Literal["identity", "zeros", "noise"]
 

@@ -20,7 +20,7 @@ from tfbio.layers._convolution import (
     per_axis,
 )
 from tfbio.layers._exact import exactly
-from tfbio.layers._single_channel import (
+from tfbio.layers.single_channel import (
     channels_of,
     check_channels,
     responses_by_filter,

@@ -9,10 +9,10 @@ import keras
 
 from tfbio.errors import InputError
 from tfbio.layers._attention import AttentionKind
-from tfbio.layers._instance_norm import check_pixels, instance_norm
 from tfbio.layers.bilinear_resizing import resized
 from tfbio.layers.conv_cell import ConvCell
 from tfbio.layers.fgru_cell import FGRUCell
+from tfbio.layers.instance_norm import check_pixels, instance_norm
 
 Layers = Sequence[keras.layers.Layer]
 

@@ -12,7 +12,6 @@ from tfbio.errors import InputError
 from tfbio.layers._convolution import convolve, count, known_channels, odd
 from tfbio.layers._first_state import xavier_noise
 from tfbio.layers._fourier_convolution import convolve_in_frequency, is_faster, spectrum
-from tfbio.layers._gates import drawn_apart
 from tfbio.layers._random_state import KeepsRandomState
 from tfbio.layers._seeds import check_seed
 from tfbio.layers.conv_cell import (
@@ -21,6 +20,7 @@ from tfbio.layers.conv_cell import (
     check_normalization,
     normalization_layer,
 )
+from tfbio.layers.gates import drawn_apart
 
 Activation = Literal["relu", "tanh"]
 HiddenInit = Literal["zeros", "noise"]

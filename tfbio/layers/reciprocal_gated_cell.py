@@ -10,8 +10,8 @@ from keras import ops
 
 from tfbio.errors import InputError
 from tfbio.layers._convolution import Pair, convolve, known_channels, output_sizes, pair
-from tfbio.layers._gates import drawn_apart, kaiming_fan_out
 from tfbio.layers.conv_cell import ConvCell, Normalization, check_normalization, normalization_layer
+from tfbio.layers.gates import drawn_apart, kaiming_fan_out
 
 
 @keras.saving.register_keras_serializable(package="tfbio")

@@ -12,7 +12,6 @@ from keras import ops
 
 from tfbio.errors import InputError
 from tfbio.layers._convolution import count, known_channels, odd, output_sizes, pair
-from tfbio.layers._single_channel import check_channels, responses_by_filter, to_image
 from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.layers.gabor_parameters import (
     Distribution,
@@ -21,6 +20,7 @@ from tfbio.layers.gabor_parameters import (
     sample_gabor_parameters,
 )
 from tfbio.layers.neuronal_noise import NeuronalNoise, NoiseMode, Sampling
+from tfbio.layers.single_channel import check_channels, responses_by_filter, to_image
 
 _PARAMETERS = ("sf", "theta", "phase", "nx", "ny")
 # The smallest normal number of float32: below it, the gradient of the root is not finite.

@@ -9,12 +9,12 @@ from typing import Any, Literal, get_args
 import keras
 
 from tfbio.errors import InputError
-from tfbio.layers._gates import kaiming_fan_out
 from tfbio.layers.conv_cell import ConvCell, Normalization, check_normalization, normalization_layer
 from tfbio.layers.conv_gru_cell import ConvGRUCell
 from tfbio.layers.conv_lstm_cell import ConvLSTMCell
 from tfbio.layers.conv_rnn_cell import ConvRNNCell
 from tfbio.layers.fgru_cell import FGRUCell
+from tfbio.layers.gates import kaiming_fan_out
 from tfbio.layers.hgru_cell import HGRUCell
 from tfbio.layers.over_time import OverTime
 from tfbio.layers.reciprocal_gated_cell import ReciprocalGatedCell

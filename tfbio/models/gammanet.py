@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from tfbio.errors import InputError, UnknownNameError
-from tfbio.layers._instance_norm import instance_norm
 from tfbio.layers.bilinear_resizing import BilinearResizing
 from tfbio.layers.gammanet_cell import GammaNetCell
+from tfbio.layers.instance_norm import instance_norm
 from tfbio.layers.over_time import OverTime
 from tfbio.layers.unroll import Unroll
 from tfbio.models.construction import (

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfbio.layers._single_channel import channels_of
 from tfbio.layers.gabor_conv2d import GaborConv2D
+from tfbio.layers.single_channel import channels_of
 from tfbio.layers.v_one_block import VOneBlock
 from tfbio.weights.errors import WeightsError
 from tfbio.weights.origin import Origin, PublishedWeights, Shapes, register_origin
