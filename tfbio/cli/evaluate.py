@@ -77,7 +77,8 @@ def _run(values: flags.FlagValues) -> None:
     with tqdm(total=evaluation.images, unit="image", dynamic_ncols=True, leave=False) as bar:
         table = evaluation.run(bar.update, evaluation.folder)
     print(table)
-    print(f"{evaluation.folder}: {', '.join(table.write(evaluation.folder))}")
+    if evaluation.folder is not None:
+        print(f"{evaluation.folder}: {', '.join(table.write(evaluation.folder))}")
 
 
 def _presentation(chosen: dict[str, Any], of_training: Any) -> Any:
