@@ -1,10 +1,6 @@
 """Run `python evaluate.py --help`."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # fewer of TensorFlow's notices
-
-from tfbio.cli.evaluate import main
+from tfbio.cli.main import start
 
 if __name__ == "__main__":
-    main()
+    start("evaluate")

@@ -21,7 +21,7 @@ from pathlib import Path
 from cases import FORWARD, FORWARD_BACKWARD, Case, matching
 from machine import OtherPrograms, machine, machine_line
 from measurement import DifferentWorkError, measure
-from processes import SideError
+from processes import SideError, use_onednn
 from sides import OURS, OURS_JIT, THEIRS
 from tables import memory_table, print_table, time_table
 
@@ -60,6 +60,7 @@ def main(description: str, known: Sequence[Case], arguments: list[str] | None = 
         )
     # The checkout's tfbio, installed or not; child processes get the same path.
     sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+    use_onednn()
     sides = [OURS, THEIRS, OURS_JIT] if values.jit else [OURS, THEIRS]
     where, others = machine(values.threads), OtherPrograms()
     measured, failed = [], False

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from machine import OtherPrograms, machine, machine_line
-from processes import SideError, forget_peak, peak_memory
+from processes import SideError, forget_peak, peak_memory, use_onednn
 from sides import OURS, THEIRS
 from tables import print_table
 
@@ -79,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         sides.remove("decoder")
     # The checkout's tfbio, installed or not; child processes get the same path.
     sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+    use_onednn()
     where, others = machine(values.threads), OtherPrograms()
     with tempfile.TemporaryDirectory() as folder:
         # What tfbio remembers of these files goes with them.

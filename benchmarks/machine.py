@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,15 @@ def machine(threads: int) -> dict[str, Any]:
 
 def machine_line(where: dict[str, Any], versions: dict[str, str]) -> str:
     """The machine and the libraries in one line."""
-    libraries = "; ".join(versions[side] for side in (OURS, THEIRS))
+    return library_line(where, [versions[side] for side in (OURS, THEIRS)])
+
+
+def library_line(where: dict[str, Any], libraries: Sequence[str]) -> str:
+    """The same for any libraries."""
     return (
         f"{where['date']}; {where['cpu']}, {where['cores']} cores, {where['threads']} threads on "
         f"each side, {_percent(where['others'])} of the machine taken by other programs; "
-        f"Python {where['python']}, NumPy {where['numpy']}; {libraries}"
+        f"Python {where['python']}, NumPy {where['numpy']}; {'; '.join(libraries)}"
     )
 
 

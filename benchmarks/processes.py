@@ -79,6 +79,16 @@ class SideProcess:
         return answer
 
 
+def use_onednn() -> None:
+    """Let the processes to come use oneDNN, as the commands do; PyTorch always does.
+
+    `tfbio` has to be importable.
+    """
+    from tfbio.onednn import enable_onednn
+
+    enable_onednn()
+
+
 # === In the other process ===
 
 

@@ -32,6 +32,7 @@ from cases import matching
 from machine import OtherPrograms, machine, machine_line
 from measurement import DifferentWorkError
 from PIL import Image
+from processes import use_onednn
 from pytorch_tiny_imagenet_c import evaluate as evaluate_theirs
 from sides import OURS, THEIRS
 from tables import print_table
@@ -101,6 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     # The checkout's tfbio, installed or not; child processes get the same path.
     sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+    use_onednn()
     where, others = machine(values.threads), OtherPrograms()
     measured: dict[str, dict[str, Any]] = {}
     for case in cases:

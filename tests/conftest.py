@@ -6,7 +6,11 @@ import os
 import sys
 from pathlib import Path
 
+from tfbio.onednn import enable_onednn
+
+# TensorFlow reads both when it is imported; the commands that a test starts inherit them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+enable_onednn()
 
 import keras
 import pytest

@@ -82,6 +82,24 @@ def test_an_unknown_case_is_a_users_mistake(command, first):
     assert answer.stderr.startswith(f"No case matches 'Nothing'. Cases: {first}, ")
 
 
+def test_onednn_is_measured_without_pytorch(tmp_path):
+    output = tmp_path / "figures.json"
+    answer = _run(
+        "--cases=CenterSurround", "--repeats=1", f"--output={output}", command="onednn.py"
+    )
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    assert "| CenterSurround | forward " in answer.stdout
+    milliseconds = json.loads(output.read_text())["milliseconds"]["CenterSurround"]
+    for mode in ("forward", "forward+backward"):
+        assert all(milliseconds[mode][side][0] > 0 for side in ("with", "without"))
+
+
+def test_onednn_of_an_unknown_case_is_a_users_mistake():
+    answer = _run("--cases=Nothing", command="onednn.py")
+    assert answer.returncode == 2
+    assert "LocallyConnected2D" in answer.stderr
+
+
 @pytest.mark.skipif(HAS_PYTORCH, reason="PyTorch is installed")
 def test_without_pytorch_one_sentence_says_what_to_install():
     answer = _run()

@@ -10,13 +10,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags as absl_flags
 from PIL import Image
 
 import tfbio
+from tfbio._configuration import options_of
 from tfbio.cli import evaluate, export, train
+from tfbio.cli.flags import given, given_arguments
+from tfbio.cli.train import TrainFlags
 from tfbio.datasets import decode_image, resize_and_crop
 from tfbio.framing import Framing
+from tfbio.training.api import training_config
 from tfbio.training.run_directory import RunDirectory
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -79,11 +82,10 @@ def test_a_recipe_is_headed_and_read(recipe):
         assert what in head
     command = re.search(r"^#   (python train\.py .*)$", head, re.MULTILINE)[1].split()
     assert command[2] == f"--flagfile=recipes/{recipe.name}"
-    values = absl_flags.FlagValues()
-    absl_flags.DEFINE_string("flagfile", None, "", flag_values=values)
-    train._define_flags(values)
+    values, _ = train.COMMAND.define()
     values(["train.py", f"--flagfile={recipe}", *command[3:]])
-    assert values.model in head
+    config = training_config({**given(values, options_of(TrainFlags)), **given_arguments(values)})
+    assert config.model.name in head
     assert recipe.name in (RECIPES / "README.md").read_text()
     for name in tfbio.list_models():
         known = tfbio.model_info(name).recipe

@@ -123,7 +123,7 @@ def _walk(
         yield Option(
             name=field.metadata.get("name", field.name),
             path=where,
-            annotation=typing.Literal[tuple(chosen)] if chosen else annotation,  # type: ignore[valid-type]
+            annotation=typing.Literal[tuple(chosen)] if chosen else annotation,
             default=_default(field).name if chosen else _default(field),
             description=described.get(field.name, ""),
             group=own_group,

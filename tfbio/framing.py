@@ -19,8 +19,8 @@ class Framing:
     Args:
         crop_ratio: part of the scaled image's side that is kept, above 0 and at most 1; 0.875 is
             ImageNet's 256 to 224, 1 crops as little as possible.
-        resize_through: (height, width) in pixels to crop to first, or one number for both; None
-            for the size of the model's input.
+        resize_through: height and width in pixels to crop to first, one number for both or a pair.
+            Default: the size of the model's input.
 
     Raises:
         InputError: a number is out of range.

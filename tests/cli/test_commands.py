@@ -13,7 +13,12 @@ from golden_data import write_native_h5
 from PIL import Image
 
 import tfbio
+from tfbio._configuration import options_of
 from tfbio.cli import evaluate, export, train
+from tfbio.cli.flags import given, given_arguments
+from tfbio.cli.train import TrainFlags
+from tfbio.training.api import settled, training_config
+from tfbio.training.run_directory import flag_lines
 
 SMALL = ["--image_size=32", "--width=0.03125", "--epochs=1", "--batch_size=4"]
 # Exact, so that the same run twice is the same weights.
@@ -76,23 +81,22 @@ def test_the_flag_file_repeats_the_run(trained, tmp_path):
 
 @pytest.mark.parametrize("size", ["--nofull_size", "--full_size"])
 def test_the_flag_file_holds_the_size_that_was_trained(size, tmp_path):
-    from absl import flags as absl_flags
-
-    from tfbio.cli.train import _choose_size, _define_flags, _settings
-
-    def settled(*arguments):
-        values = absl_flags.FlagValues()
-        _define_flags(values)
+    def settled_config(*arguments):
+        options = {**options_of(TrainFlags)}
+        values, _ = train.COMMAND.define(["train.py", *arguments])
         values(["train.py", *arguments])
-        _choose_size(values, tfbio.model_info(values.model))
-        return values
+        return settled(training_config({**given(values, options), **given_arguments(values)}))
 
-    first = settled(size)
-    (tmp_path / "flags").write_text(_settings(first))
-    again = settled(f"--flagfile={tmp_path / 'flags'}")
-    assert _settings(again) == _settings(first)
-    chosen = (again.image_size, again.width, again.timesteps)
-    assert chosen == ((128, 1.0, 8) if size == "--full_size" else (32, 0.125, 4))
+    first = settled_config(size)
+    (tmp_path / "flags").write_text(flag_lines(first))
+    again = settled_config(f"--flagfile={tmp_path / 'flags'}")
+    assert again.same_settings(first)
+    chosen = (again.model.image_size, again.model.arguments)
+    assert chosen == (
+        (128, {"width": 1.0, "timesteps": 8})
+        if size == "--full_size"
+        else (32, {"width": 0.125, "timesteps": 4})
+    )
 
 
 def test_evaluate_takes_the_newest_run(trained, capsys):
@@ -210,32 +214,27 @@ def test_unreadable_images_are_named_and_counted(pictures, tmp_path, capsys):
     assert "1 of 5 images could not be read and count as wrong." in output
 
 
-def test_help_shows_every_flag(capsys):
-    assert _run(train, "--help") == 0
+@pytest.mark.parametrize("command", [train, evaluate, export])
+def test_help_shows_every_flag_with_a_sentence(command, capsys):
+    assert _run(command, "--help") == 0
     output = capsys.readouterr().out
-    assert "usage: python train.py [flags]" in output
-    for flag in ("--model", "--dataset", "--strategy", "--[no]full_size"):
-        assert flag in output
+    name = command.__name__.split(".")[-1]
+    assert f"usage: python {name}.py [flags]" in output
+    for flag, option in options_of(command.COMMAND.configuration).items():
+        if not option.facts.get("hidden"):
+            assert f"  --{flag} " in output or f"  --[no]{flag} " in output, flag
+            assert option.description, flag
+    # The arguments of models are many: those of one are shown when it is named.
+    assert "--gabor_seed" not in output
+    assert max(len(line) for line in output.splitlines()) <= 100
 
 
-def test_the_quick_size_is_printed_and_full_size_lifts_it(tmp_path, monkeypatch, capsys):
-    """Nothing is changed without a word: what the flags do not say is shown as flags."""
-    from absl import flags as absl_flags
-
-    from tfbio.cli.train import _choose_size, _define_flags
-
-    def size(*arguments):
-        values = absl_flags.FlagValues()
-        _define_flags(values)
-        values(["train.py", *arguments])
-        _choose_size(values, tfbio.model_info(values.model))
-        return values.image_size, values.width, values.timesteps, capsys.readouterr().out
-
-    assert size()[:3] == (32, 0.125, 4)
-    assert "Quick size for shapes: --image_size=32 --width=0.125 --timesteps=4." in size()[3]
-    assert size("--width=0.5")[:3] == (32, 0.5, 4)
-    assert size("--full_size") == (128, 1.0, 8, "")
-    assert size("--dataset=cifar10") == (None, None, None, "")
+def test_help_of_a_model_shows_its_arguments(capsys):
+    assert _run(train, "--model=vone_resnet50", "--help") == 0
+    output = capsys.readouterr().out
+    assert "Arguments of vone_resnet50:" in output
+    assert "  --gabor_seed " in output
+    assert "--cell_kernel" not in output
 
 
 @pytest.mark.parametrize(
@@ -272,12 +271,12 @@ def test_the_quick_size_is_printed_and_full_size_lifts_it(tmp_path, monkeypatch,
         (train, ["--schedule=step", "@data"], "milestones with the schedule step, received none"),
         (train, ["--schedule=step", "--milestones=6,4", "@data"], "received 6, 4"),
         (train, ["--schedule=step", "--milestones=6,x", "@data"],
-         "milestones that are whole numbers of epochs, such as 60,80, received 6,x"),
+         "Expected --milestones that are whole numbers, such as 60,80, received 6,x"),
         (train, ["--milestones=6", "@data"], "milestones with the schedule step only"),
         (train, ["--decay_factor=0.5", "@data"],
-         "a decay factor with the schedule step or plateau only, received the schedule cosine"),
-        (train, ["--patience=2", "@data"], "a patience with the schedule plateau only"),
-        (train, ["--plateau_threshold=0", "@data"], "a plateau threshold with the schedule pla"),
+         "decay_factor with the schedule step or plateau only, received the schedule cosine"),
+        (train, ["--patience=2", "@data"], "patience with the schedule plateau only"),
+        (train, ["--plateau_threshold=0", "@data"], "plateau_threshold with the schedule pla"),
         (train, ["--schedule=plateau", "--patience=-1", "@data"], "a patience of 0 epochs or more"),
         (train, ["--schedule=plateau", "--decay_factor=1", "@data"], "above 0 and below 1 with"),
         (train, ["--schedule=plateau", "--milestones=6", "@data"],

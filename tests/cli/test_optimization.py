@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import pytest
-from absl import flags
-from tfbio.cli.optimization import chosen_optimizer, define_optimizer_flags, stopping_metric
 
+from tfbio._configuration import options_of
+from tfbio.cli.flags import given
+from tfbio.cli.train import COMMAND, TrainFlags
 from tfbio.errors import InputError
 from tfbio.training import Adam, RMSprop
+from tfbio.training.api import training_config
 
 
-def _values(*arguments):
-    values = flags.FlagValues()
-    define_optimizer_flags(values)
-    flags.DEFINE_integer("epochs", 8, "Of the training.", flag_values=values)
+def _config(*arguments):
+    values, _ = COMMAND.define()
     values(["train.py", *arguments])
-    return values
+    return training_config(given(values, options_of(TrainFlags)))
 
 
 def _optimizer(*arguments):
-    return chosen_optimizer(_values(*arguments), steps_per_epoch=10)
+    return _config(*arguments).optimizer.make(total_steps=80, steps_per_epoch=10)
 
 
 def test_the_training_of_the_shape_selective_networks():
     optimizer = _optimizer(
-        "--optimizer=rmsprop", "--learning_rate=0.5", "--weight_decay=1e-4", "--momentum=0.9",
-        "--clip_value=0.7", "--accumulate_steps=4", "--schedule=step", "--decay_every=2",
-    )  # fmt: skip
+        "--optimizer=rmsprop",
+        "--learning_rate=0.5",
+        "--weight_decay=1e-4",
+        "--momentum=0.9",
+        "--clip_value=0.7",
+        "--accumulate_steps=4",
+        "--schedule=step",
+        "--decay_every=2",
+    )
     assert isinstance(optimizer, RMSprop)
     assert (optimizer.l2, optimizer.momentum, optimizer.clipvalue) == (1e-4, 0.9, 0.7)
     assert (optimizer.rho, optimizer.epsilon) == (0.99, 1e-8)
@@ -51,15 +57,17 @@ def test_the_defaults_clip_and_accumulate_nothing():
         (["--clip_value=-1"], "gradients clipped at a size above 0, received -1.0"),
         (["--decay_every=3"], "decay_every with the schedule step only, received .* cosine"),
         (["--momentum=0.9"], "momentum with sgd and rmsprop only, received 0.9 with adam"),
+        (["--warmup_fraction=1"], "a warm-up of 0 or more and below 1 of all steps"),
     ],
 )
 def test_a_mistake_is_named(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
-        _optimizer(*arguments)
+        _config(*arguments)
 
 
 def test_the_metric_of_early_stopping():
-    assert stopping_metric(_values()) == "accuracy"
-    assert stopping_metric(_values("--early_stopping=5", "--early_stopping_metric=loss")) == "loss"
+    assert _config().stopping_metric == "accuracy"
+    stopped = _config("--early_stopping=5", "--early_stopping_metric=loss")
+    assert stopped.stopping_metric == "loss"
     with pytest.raises(InputError, match="--early_stopping with --early_stopping_metric"):
-        stopping_metric(_values("--early_stopping_metric=loss"))
+        _config("--early_stopping_metric=loss")

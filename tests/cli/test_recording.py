@@ -7,10 +7,10 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
-from tfbio.cli.recording import _Some
 
 from tfbio.cli import train
 from tfbio.datasets.image_folder import image_folder
+from tfbio.training.recording import SomeExamples
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_activity_is_recorded(pictures, tmp_path):
     with (run / "activity.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     places = [(row["epoch"], row["step"]) for row in rows if row["layer"] == "Conv_Layer_0"]
-    assert places == [("0", "3"), ("0", "4"), ("1", "6"), ("1", "8")]
+    assert places == [("1", "3"), ("1", "4"), ("2", "6"), ("2", "8")]
     assert len(rows) == 8 * len(places)
     assert (run / "activity.png").is_file()
     assert "--record_activity=ReLU_*,Conv_Layer_0\n" in (run / "flags").read_text()
@@ -69,9 +69,9 @@ def test_a_mistake_leaves_nothing_behind(pictures, tmp_path, capsys, flags, sent
 def test_images_are_of_all_classes_and_always_the_same(pictures):
     split = image_folder(pictures).split("train")
     first, again = (
-        [int(example["label"]) for example in _Some(split, 12).examples()] for _ in range(2)
+        [int(example["label"]) for example in SomeExamples(split, 12).examples()] for _ in range(2)
     )
     assert len(first) == 12
     assert first == again
     assert 2 < sum(first) < 10
-    assert _Some(split, 100).size == split.size
+    assert SomeExamples(split, 100).size == split.size

@@ -97,7 +97,7 @@ def test_the_same_command_trains_nothing_again(seeds, data, tmp_path, capsys):
     output = capsys.readouterr().out
     assert f"{runs / 'b_cnn-image_folder-seed5'} is finished." in output
     lines = output.splitlines()
-    header = lines.index("      seed    top-1    top-5    loss")
+    header = lines.index("      seed    top-1    loss")
     loss = json.loads(before)["mean"]["loss"]
     assert [line.split()[0] for line in lines[header + 1 : header + 5]] == ["3", "5", "mean", "+-"]
     assert lines[header + 3].endswith(f"{loss:.3f}")

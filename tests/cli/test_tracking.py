@@ -10,13 +10,12 @@ import types
 import keras
 import numpy as np
 import pytest
-from absl import flags
 from PIL import Image
-from tfbio.cli.tracking import define_tracking_flags, tracked
 
 from tfbio.cli import train
 from tfbio.errors import InputError
-from tfbio.training import open_run
+from tfbio.training import TrainingConfig, open_run
+from tfbio.training.tracking import tracked
 
 ROW = {"epoch": 3, "loss": 0.5, "accuracy": 0.75, "learning_rate": 0.1, "val_top1": 0.25}
 
@@ -66,11 +65,7 @@ def wandb(monkeypatch):
     return package
 
 
-def _values(project="vision"):
-    values = flags.FlagValues()
-    define_tracking_flags(values)
-    values(["train.py", *([] if project is None else [f"--wandb_project={project}"])])
-    return values
+CONFIG = TrainingConfig(batch_size=8)
 
 
 def _train(tmp_path, *more):
@@ -113,27 +108,28 @@ def test_a_training_is_tracked(tmp_path, wandb):
 
 
 def test_a_training_goes_on_as_the_same_run(tmp_path, wandb, monkeypatch):
-    run, _ = open_run(tmp_path, "b_cnn-shapes", "--batch_size=8\n")
+    run, _ = open_run(tmp_path, "b_cnn-shapes", CONFIG)
     for _ in range(2):
-        with tracked(_values(), run) as (callbacks, record):
+        with tracked("vision", run, CONFIG) as (callbacks, record):
             record(ROW)
             assert [type(callback).__name__ for callback in callbacks] == ["Logger"]
     first, second = wandb.runs
     assert (first.arguments["id"], second.arguments["id"]) == (None, first.id)
     assert second.arguments["resume"] == "allow"
-    assert first.arguments["config"] == {"batch_size": 8}
+    assert first.arguments["config"]["batch_size"] == 8
+    assert first.arguments["config"]["optimizer"] == "adam"
     assert first.logged == [{"epoch/epoch": 3, "epoch/val_top1": 0.25}]
 
     monkeypatch.setenv("WANDB_RUN_ID", "of-a-sweep")
-    with pytest.raises(ZeroDivisionError), tracked(_values(), run):
+    with pytest.raises(ZeroDivisionError), tracked("vision", run, CONFIG):
         raise ZeroDivisionError
     assert wandb.runs[-1].arguments["id"] == "of-a-sweep"
     assert wandb.runs[-1].failure is ZeroDivisionError
 
 
 def test_it_is_off_by_default(tmp_path, wandb):
-    run, _ = open_run(tmp_path, "b_cnn-shapes", "")
-    with tracked(_values(None), run) as tracking:
+    run, _ = open_run(tmp_path, "b_cnn-shapes", CONFIG)
+    with tracked(None, run, CONFIG) as tracking:
         assert tracking == ([], None)
     assert wandb.runs == []
 
@@ -151,10 +147,10 @@ def test_without_an_account_there_is_a_sentence(tmp_path, wandb):
         raise _Error("No API key configured.\nLog in.")
 
     wandb.init = init
-    run, _ = open_run(tmp_path, "b_cnn-shapes", "")
+    run, _ = open_run(tmp_path, "b_cnn-shapes", CONFIG)
     with (
         pytest.raises(InputError, match=r"not start \(No API key configured\): without an account"),
-        tracked(_values(), run),
+        tracked("vision", run, CONFIG),
     ):
         pass
 
@@ -165,10 +161,10 @@ def test_the_real_one_works_offline(tmp_path, monkeypatch):
     for name, value in (("MODE", "offline"), ("SILENT", "true"), ("CONSOLE", "off")):
         monkeypatch.setenv(f"WANDB_{name}", value)
     monkeypatch.delenv("WANDB_RUN_ID", raising=False)
-    run, _ = open_run(tmp_path, "b_cnn-shapes", "--batch_size=8\n")
+    run, _ = open_run(tmp_path, "b_cnn-shapes", CONFIG)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     model.compile("sgd", "mse")
-    with tracked(_values(), run) as (callbacks, record):
+    with tracked("vision", run, CONFIG) as (callbacks, record):
         model.fit(np.eye(2), np.eye(2), initial_epoch=3, epochs=4, verbose=0, callbacks=callbacks)
         record(ROW)
     (kept,) = (run.path / "wandb").glob("offline-run-*/*.wandb")

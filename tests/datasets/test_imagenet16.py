@@ -90,7 +90,7 @@ class Imagenet16Test(tfds.testing.DatasetBuilderTestCase):
 
 
 def test_the_classes_are_the_published_ones():
-    path = Path(__file__).parents[2] / "tfbio" / "datasets" / "imagenet16_wnids.json"
+    path = Path(__file__).parents[2] / "tfbio" / "datasets" / "imagenet16" / "wnids.json"
     assert wordnet_ids() == {name: tuple(ids) for name, ids in json.loads(path.read_text()).items()}
     ids = [wnid for each in wordnet_ids().values() for wnid in each]
     assert (len(wordnet_ids()), len(ids), len(set(ids))) == (16, 202, 202)

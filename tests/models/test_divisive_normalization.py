@@ -10,8 +10,8 @@ from models.divnorm_golden import CASES, logits_error, make_model, state_dict
 import tfbio
 from tfbio.errors import InputError
 from tfbio.layers import ExponentialDivNorm, PooledDivNorm
+from tfbio.layers.filter_initializers import PooledGaussian
 from tfbio.models import logits_model
-from tfbio.models.filter_initializers import PooledGaussian
 from tfbio.weights import WeightsError, load_weights, to_torch_state_dict
 
 NAMES = ("alexnet_divnorm", "vgg16_divnorm", "resnet18_divnorm", "resnet50_divnorm")

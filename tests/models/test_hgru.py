@@ -11,7 +11,7 @@ from models.hgru_golden import CASES, make_model, output_error
 import tfbio
 from tfbio.errors import InputError
 from tfbio.layers import BatchStatistics
-from tfbio.models.filter_initializers import ContourFilters
+from tfbio.layers.filter_initializers import ContourFilters
 from tfbio.weights import to_torch_state_dict
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -52,8 +53,7 @@ class EvaluateFlags(TrainedFlags):
 
 
 def _run(values: flags.FlagValues) -> None:
-    from tqdm import tqdm
-
+    from tfbio._progress import progress_bar
     from tfbio.evaluation.api import prepare_evaluation
 
     trained = find_trained(values)
@@ -74,11 +74,11 @@ def _run(values: flags.FlagValues) -> None:
         **_options(values, data),
     )
     print(evaluation.description)
-    with tqdm(total=evaluation.images, unit="image", dynamic_ncols=True, leave=False) as bar:
+    with progress_bar(total=evaluation.images, unit="image") as bar:
         table = evaluation.run(bar.update, evaluation.folder)
     print(table)
-    if evaluation.folder is not None:
-        print(f"{evaluation.folder}: {', '.join(table.write(evaluation.folder))}")
+    folder = evaluation.folder or Path(values.runs_dir or "runs")
+    print(f"{folder}: {', '.join(table.write(folder))}")
 
 
 def _presentation(chosen: dict[str, Any], of_training: Any) -> Any:

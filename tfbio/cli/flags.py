@@ -164,6 +164,9 @@ def _value(each: Option, value: Any) -> Any:
     try:
         return from_text(each.annotation, text)
     except ValueError as error:
+        if isinstance(value, list) and typing.get_origin(typing.get_args(kind)[0]):
+            # Names, of which the configuration knows which there are.
+            return tuple(value)
         example = each.facts.get("example", "1,2")
         expected = each.facts.get("expected", f"that are whole numbers, such as {example}")
         raise InputError(f"Expected --{each.name} {expected}, received {text}.") from error
@@ -192,15 +195,16 @@ def described_flags(options: Iterable[Option]) -> str:
 def _described(each: Option) -> list[str]:
     kind, optional = value_type(each.annotation)
     flag = f"--[no]{each.name}" if kind is bool else f"--{each.name}"
-    text = each.description
+    text, _, default = each.description.partition(" Default: ")
+    text = text.rstrip(".")
+    if each.variants:
+        text = f"With --schedule={' or '.join(each.variants)}: {text}"
     if typing.get_origin(kind) is typing.Literal:
         choices = [str(choice) for choice in typing.get_args(kind)]
-        text = f"{text.rstrip('.')}: {', '.join(choices)}{', none' if optional else ''}."
-    if each.variants:
-        text = f"{text.rstrip('.')}, with --schedule={' or '.join(each.variants)}."
-    if "Default:" not in text and each.default is not None and each.default is not inspect._empty:
-        text = f"{text.rstrip('.')}. Default: {as_text(each.default)}."
-    text = text[:1].upper() + text[1:]
+        text += f". One of {', '.join([*choices, *(['none'] if optional else [])])}"
+    known = each.default not in (None, (), inspect.Parameter.empty, False)
+    default = default.rstrip(".") or (as_text(each.default) if known else "")
+    text = f"{text[:1].upper()}{text[1:]}.{f' Default: {default}.' if default else ''}"
     wrapped = textwrap.wrap(text, _WIDTH - _COLUMN) or [""]
     start = f"  {flag}"
     first = f"{start:<{_COLUMN}}{wrapped[0]}"

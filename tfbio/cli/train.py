@@ -43,7 +43,9 @@ def _run(values: flags.FlagValues) -> None:
         if "seed" in chosen:
             raise InputError("Expected --seed for one run, or --seeds for several, received both.")
         check_seeds(seeds)
-    config = training_config({**_of_file(chosen), **_of_run(chosen), **given_arguments(values)})
+    file, changes = chosen.pop("config", None), chosen.pop("config_set", None) or ()
+    given_values = {**_of_run(chosen), **given_arguments(values)}
+    config = training_config(_beside_file(file, changes, given_values))
     if seeds is None:
         train(config)
         return
@@ -60,19 +62,20 @@ def _run(values: flags.FlagValues) -> None:
     print(f"\n{path}, {path.with_suffix('.csv').name}")
 
 
-def _of_file(chosen: dict[str, Any]) -> dict[str, Any]:
-    """The values of --config."""
-    path, changes = chosen.pop("config", None), chosen.pop("config_set", None) or ()
+def _beside_file(
+    path: str | None, changes: tuple[str, ...], chosen: dict[str, Any]
+) -> dict[str, Any]:
+    """The values of flags, and of --config where no flag says otherwise."""
     if path is None:
         if changes:
             raise InputError("Expected --config with --config_set, received the latter alone.")
-        return {}
+        return chosen
     from tfbio.training.foreign_config import read_config
 
     read = read_config(path, changes)
     for note in read.notes:
         print(note)
-    return dict(read.values)
+    return read.beside(chosen)
 
 
 def _of_run(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from typing import IO, Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from tfbio._progress import progress_bar
 from tfbio.datasets.images import decode_image
 from tfbio.datasets.source import FileSplit, Split, TfdsSplit
 from tfbio.errors import InputError
@@ -212,12 +212,11 @@ def _write(split: Split, file: IO[bytes], identity: str, place: str, free: int |
 
     count = written = 0
     examples = split.examples().map(_decoded, num_parallel_calls=tf.data.AUTOTUNE)
-    bar = tqdm(
+    bar = progress_bar(
         examples.prefetch(tf.data.AUTOTUNE).as_numpy_iterator(),
         total=split.size,
         desc=f"Decoding {split.name} images",
         delay=2,
-        leave=False,
     )
     sample = set(_sample(split.size))
     for count, example in enumerate(bar, start=1):

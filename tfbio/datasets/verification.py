@@ -17,8 +17,8 @@ from pathlib import Path
 
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
-from tqdm import tqdm
 
+from tfbio._progress import progress_bar
 from tfbio.datasets.cache import cache_folder
 from tfbio.datasets.images import decode_image
 from tfbio.datasets.source import UnreadableImage
@@ -53,7 +53,7 @@ def check_images(
     bad = {}
     with ThreadPool(os.cpu_count()) as pool:
         verdicts = pool.imap(_check, unknown, chunksize=16)
-        bar = tqdm(verdicts, total=len(unknown), desc="Checking images", delay=2, leave=False)
+        bar = progress_bar(verdicts, total=len(unknown), desc="Checking images", delay=2)
         for path, (reason, conversion) in zip(unknown, bar, strict=True):
             if reason:
                 # The path is shown to the user; a name that is not UTF-8 cannot be printed.

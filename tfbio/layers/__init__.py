@@ -9,9 +9,11 @@ from tfbio.layers.conv_cell import ConvCell
 from tfbio.layers.conv_gru_cell import ConvGRUCell
 from tfbio.layers.conv_lstm_cell import ConvLSTMCell
 from tfbio.layers.conv_rnn_cell import ConvRNNCell
+from tfbio.layers.dense_logits import DenseLogits
 from tfbio.layers.dog_conv2d import DoGConv2D
 from tfbio.layers.exponential_div_norm import ExponentialDivNorm
 from tfbio.layers.fgru_cell import FGRUCell
+from tfbio.layers.filter_initializers import ContourFilters, PooledGaussian
 from tfbio.layers.gabor_conv2d import GaborConv2D
 from tfbio.layers.gabor_parameters import (
     GaborParameters,
@@ -39,10 +41,12 @@ __all__ = [
     "BatchStatistics",
     "BilinearResizing",
     "CenterSurround",
+    "ContourFilters",
     "ConvCell",
     "ConvGRUCell",
     "ConvLSTMCell",
     "ConvRNNCell",
+    "DenseLogits",
     "DoGConv2D",
     "ExponentialDivNorm",
     "FGRUCell",
@@ -58,6 +62,7 @@ __all__ = [
     "PaddedMaxPooling2D",
     "PolarTransform",
     "PooledDivNorm",
+    "PooledGaussian",
     "ReciprocalGatedCell",
     "TunedDivNorm",
     "Unroll",

@@ -11,6 +11,7 @@ import keras
 from tfbio.errors import InputError
 from tfbio.framing import Framing
 from tfbio.layers.adaptive_average_pooling_2d import AdaptiveAveragePooling2D
+from tfbio.layers.filter_initializers import PooledGaussian
 from tfbio.layers.padded_max_pooling_2d import PaddedMaxPooling2D
 from tfbio.models import resnet
 from tfbio.models.alexnet import classifier as alexnet_classifier
@@ -32,7 +33,6 @@ from tfbio.models.divisive_normalization_config import (
     DivisiveNormalizationConfig,
     Variant,
 )
-from tfbio.models.filter_initializers import PooledGaussian
 from tfbio.weights.loading import load_weights
 
 # What the registry knows of every network with divisive normalization.

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfbio._keras_graph import calls_of, nodes_of
 from tfbio.errors import InputError
 from tfbio.layers.unroll import Unroll
 from tfbio.models.time_steps import input_of, unrolled_layers, with_timesteps
@@ -41,11 +42,10 @@ def layer_outputs(model: keras.Model) -> dict[str, Any]:
         >>> [name for name in layer_outputs(model) if name.startswith("cell_blocks_4")]
         ['cell_blocks_4:0', 'cell_blocks_4:1', 'cell_blocks_4_pool:0', 'cell_blocks_4_pool:1']
     """
-    own_nodes = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
     sequences = _sequences(model)
     outputs: dict[str, Any] = {}
     for layer in model.layers:
-        nodes = [node for node in layer._inbound_nodes if id(node) in own_nodes]
+        nodes = calls_of(layer, model)
         for call, node in enumerate(nodes):
             key = layer.name if len(nodes) == 1 else f"{layer.name}:{call}"
             tensors = node.output_tensors
@@ -59,16 +59,15 @@ def layer_outputs(model: keras.Model) -> dict[str, Any]:
 def _sequences(model: keras.Model) -> set[int]:
     """The ids of the symbolic tensors whose second axis is time."""
     found: set[int] = set()
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            operation = node.operation
-            over_time = (
-                operation.return_sequences
-                if isinstance(operation, Unroll)
-                else any(id(tensor) in found for tensor in node.input_tensors)
-            )
-            if over_time:
-                found.update(id(tensor) for tensor in node.output_tensors)
+    for node in nodes_of(model):
+        operation = node.operation
+        over_time = (
+            operation.return_sequences
+            if isinstance(operation, Unroll)
+            else any(id(tensor) in found for tensor in node.input_tensors)
+        )
+        if over_time:
+            found.update(id(tensor) for tensor in node.output_tensors)
     return found
 
 

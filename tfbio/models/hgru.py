@@ -10,6 +10,7 @@ import numpy as np
 
 from tfbio.errors import InputError
 from tfbio.layers.batch_statistics import BatchStatistics
+from tfbio.layers.filter_initializers import ContourFilters
 from tfbio.layers.hgru_cell import Activation, HGRUCell, HiddenInit
 from tfbio.layers.over_time import OverTime
 from tfbio.layers.unroll import Unroll
@@ -24,7 +25,6 @@ from tfbio.models.construction import (
     unit_pixels,
     weights_and_classes,
 )
-from tfbio.models.filter_initializers import ContourFilters
 from tfbio.models.registry import register_model
 from tfbio.models.vgg import vgg_blocks
 from tfbio.weights.loading import load_weights

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
+from tfbio._keras_graph import call_behind
 from tfbio.errors import InputError
+from tfbio.layers.dense_logits import DenseLogits
 
 # What turns logits into probabilities, or leaves them as they are.
 _OF_LOGITS = ("softmax", "log_softmax", "sigmoid", "linear")
@@ -46,8 +47,8 @@ def logits_model(model: keras.Model) -> keras.Model:
             f"{getattr(model, 'name', model)!r} with {len(outputs)} of them."
         )
     # The layer may be shared with another model: its input is the one of this model's output.
-    layer, node, _ = outputs[0]._keras_history
-    inputs = layer._inbound_nodes[node].input_tensors
+    node = call_behind(outputs[0])
+    layer, inputs = node.operation, node.input_tensors
     logits = _before_activation(layer, inputs[0], outputs[0]) if len(inputs) == 1 else None
     if logits is None:
         raise InputError(
@@ -77,52 +78,3 @@ def _before_activation(layer: Any, inputs: Any, outputs: Any) -> Any:
     if isinstance(layer, keras.layers.Dense):
         return DenseLogits(layer, name=f"{layer.name}_logits")(inputs)
     return None
-
-
-@keras.saving.register_keras_serializable(package="tfbio")
-class DenseLogits(keras.layers.Layer):
-    """A Dense layer without its activation, with its weights.
-
-    Equation: outputs = inputs . kernel + bias
-
-    Args:
-        dense: a `keras.layers.Dense` that has been built.
-        **kwargs: `name` and the other arguments of `keras.layers.Layer`.
-
-    Input shape:
-        (N, ..., C)
-
-    Output shape:
-        (N, ..., units)
-
-    Example:
-        >>> dense = keras.layers.Dense(3, activation="softmax")
-        >>> inputs = keras.ops.ones((1, 2))
-        >>> probabilities = dense(inputs)
-        >>> logits = DenseLogits(dense)(inputs)
-        >>> bool(keras.ops.all(keras.ops.softmax(logits) == probabilities))
-        True
-    """
-
-    def __init__(self, dense: keras.layers.Dense, **kwargs: Any):
-        kwargs.setdefault("dtype", dense.dtype_policy)
-        super().__init__(**kwargs)
-        self.dense = dense
-
-    def build(self, inputs_shape):
-        if not self.dense.built:
-            self.dense.build(inputs_shape)
-
-    def call(self, inputs):
-        outputs = ops.matmul(inputs, self.dense.kernel)
-        return outputs if self.dense.bias is None else ops.add(outputs, self.dense.bias)
-
-    def compute_output_shape(self, inputs_shape):
-        return (*inputs_shape[:-1], self.dense.units)
-
-    def get_config(self):
-        return {**super().get_config(), "dense": keras.saving.serialize_keras_object(self.dense)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config.pop("dense")), **config)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from tfbio._compiled import forget_compiled_functions
+from tfbio._keras_graph import all_layers
 from tfbio.errors import InputError
 from tfbio.layers.neuronal_noise import SAMPLINGS, NeuronalNoise, Sampling
 
@@ -29,7 +30,7 @@ def noise_layers(model: keras.Model) -> list[NeuronalNoise]:
     """
     return [
         layer
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, NeuronalNoise) and layer.noise_mode is not None
     ]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfbio._keras_graph import call_behind
 from tfbio.errors import InputError
 
 # Layers that, in inference, pass on what they receive; of activations, the linear one.
@@ -41,21 +42,23 @@ def ends_in_softmax(model: keras.Model) -> bool:
     activations: list[str | None] = []
     tensor = model.outputs[0]
     while tensor is not None and activations[-1:] in ([], [None], ["linear"]):
-        layer, number, index = tensor._keras_history
+        node = call_behind(tensor)
+        layer = node.operation
         inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
         activations.append(_activation(inner))
         if getattr(inner, "outputs", None):  # a model within the model
+            (index,) = (n for n, each in enumerate(node.output_tensors) if each is tensor)
             tensor = inner.outputs[index]
         elif isinstance(layer, _PASSING_ON):
             # Probabilities that such a layer passes on must not be taken for logits.
-            (tensor,) = layer._inbound_nodes[number].input_tensors
+            (tensor,) = node.input_tensors
         else:
             tensor = None
     if activations[-1] == "softmax":
         return True
     if any(name in _LOGITS for name in activations):
         return False
-    last = model.outputs[0]._keras_history.operation.name
+    last = call_behind(model.outputs[0]).operation.name
     raise InputError(
         f"Expected a classifier that ends in softmax or logits, received {model.name!r}, which "
         f"ends in {last!r} with {activations[-1] or 'no'} activation: give it a last layer "

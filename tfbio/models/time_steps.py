@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfbio._keras_graph import calls_of
 from tfbio.errors import InputError
 from tfbio.layers.unroll import Unroll
 from tfbio.models.registry import list_models, model_info
@@ -35,8 +36,7 @@ def input_of(layer: keras.layers.Layer, model: keras.Model) -> Any:
         >>> input_of(unrolled_layers(model)[0], model).shape
         (None, 15, 15, 1)
     """
-    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
-    (node,) = (node for node in layer._inbound_nodes if id(node) in nodes)
+    (node,) = calls_of(layer, model)
     return node.input_tensors[0]
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tfbio._configuration import as_json, from_json, option
-from tfbio.datasets.names import ConditionName, StimulusName
-from tfbio.errors import InputError
+from tfbio.datasets.names import AugmentationName, ConditionName, StimulusName
+from tfbio.errors import InputError, UnknownNameError
 from tfbio.framing import Framing
 from tfbio.layers.neuronal_noise import Sampling
 from tfbio.models.registry import model_info
@@ -148,7 +148,7 @@ class DataConfig:
     data_dir: str | None = option(path=True)
     max_bad_images: int = option(0, minimum=0)
     cache: Literal["none", "memory", "disk"] = option("none")
-    augment: tuple[str, ...] | None = option(example="crop,flip")
+    augment: tuple[AugmentationName, ...] | None = option(example="crop,flip")
     framing: Framing = option(Framing())
     condition: ConditionName | None = option()
     condition_level: float | None = option()
@@ -159,6 +159,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.augment is not None:
             object.__setattr__(self, "augment", tuple(self.augment))
+        for name in self.augment or ():
+            if name not in get_args(AugmentationName):
+                raise UnknownNameError("augmentation", name, get_args(AugmentationName))
         if self.condition is None and self.condition_level is not None:
             raise InputError(
                 "Expected --condition=noise or --condition=blur with --condition_level, received "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from tfbio._keras_graph import all_layers
 from tfbio.weights.readout import readout_variables
 
 
@@ -40,6 +41,6 @@ def train_classifier_only(model: keras.Model, batch_statistics: bool = True) -> 
     for variable in model.trainable_variables:
         variable.trainable = id(variable) in classifier
     if not batch_statistics:
-        for layer in model._flatten_layers():
+        for layer in all_layers(model):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False

@@ -18,8 +18,6 @@ from tfbio.training.plateau import PlateauDecay
 if TYPE_CHECKING:
     import keras
 
-    LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
-
 
 @dataclass(frozen=True)
 class Constant:
@@ -34,7 +32,7 @@ class Constant:
 
     def rate(
         self, learning_rate: float, total_steps: int = 1, steps_per_epoch: int = 1
-    ) -> LearningRate:
+    ) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """The number itself."""
         return learning_rate
 
@@ -68,7 +66,7 @@ class Cosine:
 
     def rate(
         self, learning_rate: float, total_steps: int = 1, steps_per_epoch: int = 1
-    ) -> LearningRate:
+    ) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """The rate of each step, as a Keras schedule."""
         import keras
 
@@ -143,7 +141,7 @@ class Step:
 
     def rate(
         self, learning_rate: float, total_steps: int = 1, steps_per_epoch: int = 1
-    ) -> LearningRate:
+    ) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """The rate of each step, as a Keras schedule."""
         import keras
 
@@ -186,7 +184,7 @@ class Plateau:
 
     def rate(
         self, learning_rate: float, total_steps: int = 1, steps_per_epoch: int = 1
-    ) -> LearningRate:
+    ) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """The rate of the first epoch; `decay` says the next ones."""
         return learning_rate
 

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfbio._progress import progress_bar
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
 from tfbio.models.logits import logits_model
@@ -109,12 +110,12 @@ def fit(
     if max_steps is not None:
         total_steps = min(total_steps, max_steps)
     with (
-        tqdm(
+        progress_bar(
             total=total_steps,
             initial=min(first_epoch * steps_per_epoch + first_step, total_steps),
             unit="step",
             desc=f"Epoch {first_epoch + 1}/{epochs}",
-            dynamic_ncols=True,
+            leave=True,
         ) as bar,
         tf.summary.create_file_writer(str(run.path / "tensorboard")).as_default(),
     ):
@@ -130,7 +131,12 @@ def fit(
                 trainer.optimizer.learning_rate = plateau(losses)
             bar.set_description(f"Epoch {epoch + 1}/{epochs}", refresh=False)
             watch = _Watch(
-                bar, run, metrics_so_far, (epoch, first_step, steps_per_epoch), checkpoint_steps
+                bar,
+                run,
+                metrics_so_far,
+                (epoch, first_step, steps_per_epoch),
+                checkpoint_steps,
+                history[-1] if history else {},
             )
             clock = _ExpectedTime(steps_per_epoch, smaller)
             trainer.fit(
@@ -158,7 +164,7 @@ def fit(
             _record(history, run)
             if record is not None:
                 record(row)
-            bar.set_postfix(loss=f"{row['loss']:.3f}", val_top1=f"{row['val_top1']:.3f}")
+            bar.set_postfix(_postfix(row["loss"], row))
             if all(best_key(row) > best_key(earlier) for earlier in history[:-1]):
                 _save_model(run, model, strategy)
             run.save_checkpoint(trainer, epoch + 1, 0)
@@ -226,6 +232,12 @@ def _save_model(
     synchronize_batch_normalization(model, replicas(strategy) > 1)
 
 
+def _postfix(loss: float, row: Mapping[str, float]) -> dict[str, str]:
+    """What stands behind the progress bar: the loss now and the last epoch's accuracy."""
+    accuracy = {"val_top1": f"{row['val_top1']:.3f}"} if row else {}
+    return {"loss": f"{loss:.3f}", **accuracy}
+
+
 @dataclass(frozen=True)
 class _Metrics:
     """Means over the steps of an epoch so far, and the time they took."""
@@ -244,6 +256,7 @@ class _Watch(keras.callbacks.Callback):
         before: metrics of the epoch's steps before a resume.
         position: the epoch, its first step to come, and its number of steps.
         checkpoint_steps: how often to keep a checkpoint.
+        last_row: of the history, the newest epoch that was validated; empty if there is none.
     """
 
     def __init__(
@@ -253,6 +266,7 @@ class _Watch(keras.callbacks.Callback):
         before: _Metrics,
         position: tuple[int, int, int],
         checkpoint_steps: int | None,
+        last_row: Mapping[str, float],
     ):
         super().__init__()
         self.learning_rate = math.nan
@@ -262,6 +276,7 @@ class _Watch(keras.callbacks.Callback):
         self._epoch, self._first_step, self._steps_per_epoch = position
         self._step = self._first_step
         self._checkpoint_steps = checkpoint_steps
+        self._last_row = last_row
         self._logs: Mapping[str, Any] = {}
         self._began = time.perf_counter()
 
@@ -293,7 +308,7 @@ class _Watch(keras.callbacks.Callback):
                 "learning rate, or look at the data. The last checkpoint is kept."
             )
         self._bar.update()
-        self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        self._bar.set_postfix(_postfix(loss, self._last_row), refresh=False)
         # The epoch's last step is kept with the metrics of its validation.
         due = self._checkpoint_steps and self._step % self._checkpoint_steps == 0
         if due and self._step < self._steps_per_epoch:

@@ -30,7 +30,7 @@ class OptimizerConfig:
     """Optimizer and learning rate.
 
     Args:
-        name: the optimizer: `Adam`, `AdamW`, `SGD` or `RMSprop` of `tfbio.training`.
+        name: what makes steps of gradients.
         learning_rate: the largest learning rate.
         schedule: the course of the learning rate.
         momentum: of sgd and rmsprop. Default: 0.9 and 0.

@@ -14,14 +14,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfbio._version import __version__
+from tfbio.onednn import onednn_setting
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, git revision and hardware, as `summary.json` keeps them.
+    """Versions, git revision, hardware and the use of oneDNN, as `summary.json` keeps them.
 
     Example:
         >>> sorted(provenance())
-        ['git_revision', 'hardware', 'versions']
+        ['git_revision', 'hardware', 'onednn', 'versions']
     """
     return {
         "versions": {
@@ -37,6 +38,7 @@ def provenance() -> dict[str, Any]:
             "system": platform.platform(),
             "devices": [device.name for device in tf.config.list_logical_devices()],
         },
+        "onednn": onednn_setting(),
     }
 
 
@@ -57,8 +59,11 @@ def _git_revision() -> str | None:
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()

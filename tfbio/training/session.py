@@ -23,6 +23,7 @@ from tfbio.training.best_epoch import epochs_since_best
 from tfbio.training.class_weights import balanced_class_weights
 from tfbio.training.config import TrainingConfig
 from tfbio.training.fine_tuning import train_classifier_only
+from tfbio.training.learning_rate import Plateau
 from tfbio.training.loop import fit
 from tfbio.training.provenance import peak_memory
 from tfbio.training.recording import activity_recorders, recorded_layers
@@ -156,7 +157,7 @@ def _trained_run(
             callbacks=[*recorders, *trackers, *parts.callbacks],
             plateau=(
                 schedule.decay(config.optimizer.learning_rate)
-                if schedule.name == "plateau"
+                if isinstance(schedule, Plateau)
                 else None
             ),
             early_stopping=config.early_stopping,

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 import keras
 import tensorflow as tf
 
+from tfbio._keras_graph import all_layers
 from tfbio.errors import InputError
 
 STRATEGIES = ("auto", "none", "mirrored")
@@ -42,8 +43,9 @@ def choose_strategy(
         return None
     if gpus:
         if (devices or 1) > len(gpus):
-            raise InputError(f"Expected at most {len(gpus)} devices, the GPUs here, received "
-                             f"devices={devices}.")  # fmt: skip
+            raise InputError(
+                f"Expected at most {len(gpus)} devices, the GPUs here, received devices={devices}."
+            )
         chosen = [f"GPU:{i}" for i in range(devices or len(gpus))]
     else:
         _divide_cpu(devices or 1)
@@ -81,7 +83,7 @@ def synchronize_batch_normalization(model: keras.Model, synchronized: bool) -> N
         model: any model, before its training step is traced.
         synchronized: over all replicas. A saved model should not keep it: other backends refuse it.
     """
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = synchronized
 

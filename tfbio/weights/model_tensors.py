@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import keras
 
+from tfbio._keras_graph import all_layers
 from tfbio.weights.errors import Shape
 from tfbio.weights.origin import (
     Origin,
@@ -93,7 +94,7 @@ def keras_tensors(model: keras.Model) -> ModelTensors:
         (4,)
     """
     tensors: dict[str, Tensor] = {variable.path: Target(variable) for variable in model.weights}
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         for origin in registered_origins():
             for target in origin.keras_maps.get(type(layer), lambda _: ())(layer):
                 tensors[target.variable.path] = target

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from tfbio._keras_graph import call_behind
+
 
 def readout_variables(model: keras.Model) -> list[keras.Variable]:
     """The variables of the last layers with weights on the way to the output: the classifier.
@@ -21,16 +23,16 @@ def readout_variables(model: keras.Model) -> list[keras.Variable]:
         ['ReadoutDense/bias', 'ReadoutDense/kernel']
     """
     found: dict[int, keras.Variable] = {}
-    seen: set[tuple[int, int]] = set()
+    seen: set[int] = set()
     pending = list(model.outputs)
     while pending:
-        operation, node, _ = pending.pop()._keras_history
-        if (id(operation), node) in seen:
+        node = call_behind(pending.pop())
+        if id(node) in seen:
             continue
-        seen.add((id(operation), node))
-        weights = getattr(operation, "weights", [])
+        seen.add(id(node))
+        weights = getattr(node.operation, "weights", [])
         if weights:
             found.update((id(variable), variable) for variable in weights)
         else:
-            pending.extend(operation._inbound_nodes[node].input_tensors)
+            pending.extend(node.input_tensors)
     return list(found.values())
