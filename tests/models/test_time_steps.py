@@ -165,12 +165,16 @@ def test_a_wrong_state_is_answered_with_the_nearest():
 
 
 def _recurrent(name):
-    small = {"input_shape": (64, 64, 3), "classes": 2, "timesteps": 2}
-    if name == "fgru_tower":
-        small["input_shape"] = (101, 103, 3)
-    one_layer = {"filters": 4, "kernel_size": 5}
-    arguments = one_layer if "filters" in tfbio.model_info(name).arguments else {"width": 1 / 32}
-    return tfbio.create_model(name, **small, **arguments)
+    small = {
+        "input_shape": (101, 103, 3) if name == "fgru_tower" else (64, 64, 3),
+        "classes": 2,
+        "timesteps": 2,
+        "width": 1 / 32,
+        "filters": 4,
+        "kernel_size": 5,
+    }
+    known = tfbio.model_info(name).arguments
+    return tfbio.create_model(name, **{key: each for key, each in small.items() if key in known})
 
 
 @pytest.mark.parametrize(

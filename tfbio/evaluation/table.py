@@ -158,7 +158,9 @@ def _set_title(figure: Figure, parts: Sequence[str]) -> None:
     fits = _TITLE_WIDTH * figure.bbox.width
     if title.get_window_extent().width > fits:
         title.set_text("\non ".join(parts))
-        title.set_fontsize(title.get_fontsize() * min(1, fits / title.get_window_extent().width))
+        title.set_fontsize(
+            float(title.get_fontsize()) * min(1, fits / title.get_window_extent().width)
+        )
 
 
 def check_writable(folder: str | os.PathLike) -> None:
