@@ -93,7 +93,7 @@ def test_a_protocol_of_its_own(run, capsys):
 def test_a_signature_of_its_own(run, tmp_path):
     _run(export, IMPORT, f"--run={run}", f"--output={tmp_path}", "--signatures=top2")
     saved = tf.saved_model.load(tmp_path / "gain_net" / "1")
-    assert set(saved.signatures) == {"serving_top2"}
+    assert "serving_top2" in saved.signatures
     answer = saved.signatures["serving_top2"](images=tf.zeros((1, 32, 32, 3)))
     assert set(answer["labels"].numpy()[0]) == {b"standing", b"lying"}
 

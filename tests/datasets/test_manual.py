@@ -9,13 +9,8 @@ import zipfile
 
 import pytest
 
-from tfbio.datasets.manual import (
-    Download,
-    find_download,
-    open_files,
-    unreadable_images,
-    walk_tar,
-)
+from tfbio.datasets.download import Download, find_download
+from tfbio.datasets.manual import open_files, unreadable_images, walk_tar
 from tfbio.datasets.shapes import Shapes
 from tfbio.datasets.source import UnreadableImage
 from tfbio.datasets.verification import refuse_unreadable

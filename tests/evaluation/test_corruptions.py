@@ -69,7 +69,7 @@ def _table(top1, corruptions=CORRUPTIONS, severities=(1, 2, 3, 4, 5), clean=None
 # === Measuring ===
 
 
-def test_figures_equal_loops_over_images(model):
+def test_values_equal_loops_over_images(model):
     sizes = {("contrast", 4): 5, ("fog", 2): 9, ("fog", 4): 4, ("shot_noise", 2): 7}
     data = {key: _random_set(seed, size) for seed, (key, size) in enumerate(sizes.items())}
     sets = [
@@ -84,8 +84,8 @@ def test_figures_equal_loops_over_images(model):
         for s, severity in enumerate(table.severities):
             if (corruption, severity) not in data:
                 assert table.images[c, s] == 0
-                for figures in (table.top1, table.top5, table.loss):
-                    assert np.isnan(figures[c, s]).all()
+                for values in (table.top1, table.top5, table.loss):
+                    assert np.isnan(values[c, s]).all()
                 continue
             images, labels = data[corruption, severity]
             for t, sign in enumerate((-1, 1)):

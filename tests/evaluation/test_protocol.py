@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
+import types
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -248,3 +250,17 @@ def test_every_protocol_is_documented():
         assert [row[0] for row in rows] == [each.name for each in fields(info.options)]
         for option, description in rows:
             assert description == described[option]
+
+
+def test_the_example_of_the_docs_runs(model, images):
+    code = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.S)[-1]
+    # A dataclass looks its module up.
+    module = types.ModuleType("docs_protocol")
+    sys.modules["docs_protocol"] = module
+    try:
+        exec(compile(code, str(DOCS), "exec"), vars(module))
+        table = tfbio.evaluate(model, "confidence", images, threshold=0.0)
+    finally:
+        protocol._PROTOCOLS.pop("confidence", None)
+        del sys.modules["docs_protocol"]
+    assert table.rows() == [{"confident": 1.0}]

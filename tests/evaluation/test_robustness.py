@@ -14,8 +14,8 @@ FACTS = {"model": "brightest", "dataset": "shapes_c"}
 
 
 def _clean(*top1):
-    figures = np.array(top1)
-    return AccuracyTable(figures, figures, figures, np.zeros((9, len(top1))), np.zeros(9), 1)
+    values = np.array(top1)
+    return AccuracyTable(values, values, values, np.zeros((9, len(top1))), np.zeros(9), 1)
 
 
 @pytest.fixture

@@ -41,6 +41,11 @@ def test_facts_are_kept_and_make_the_title(tmp_path):
     assert figure.get_suptitle() == "b_cnn on shapes"
     assert (tmp_path / "sizes.pdf").read_bytes().startswith(b"%PDF")
     assert Sizes((1.0,)).plot().get_suptitle() == ""
+    long = Sizes((1.0,), facts={"model": "m" * 50, "dataset": "d" * 70}).plot()
+    long.draw_without_rendering()
+    title = long._suptitle.get_window_extent()
+    assert title.x0 >= 0
+    assert title.x1 <= long.bbox.width
     table.write(tmp_path)
     assert json.loads((tmp_path / "results.json").read_text())["split"] == "test"
 

@@ -143,9 +143,8 @@ def test_without_the_default_the_others_answer_the_same(tmp_path):
     images = some_images()
     pngs = np.array([tf.io.encode_png(image).numpy() for image in images.astype(np.uint8)])
     set_noise(model, "fixed")
-    path = export_saved_model(
-        model, tmp_path, framing=Framing(0.5), signatures=["bytes", "noise_off"]
-    )
+    framing = Framing(0.5)
+    path = export_saved_model(model, tmp_path, framing=framing, signatures=["bytes", "noise_off"])
     # Every weight is there once, though the default does not bring it.
     (data,) = (path / "variables").glob("variables.data-*")
     weights = sum(variable.numpy().nbytes for variable in model.variables)
@@ -153,7 +152,7 @@ def test_without_the_default_the_others_answer_the_same(tmp_path):
     served = signatures_of(path)
     from_bytes = served["serving_bytes"](image_bytes=pngs)["probabilities"]
     without_noise = served["serving_noise_off"](images=images)["probabilities"]
-    prepared = tf.stack([resize_and_crop(tf.io.decode_png(png), SIZE, 0.5) for png in pngs])
+    prepared = tf.stack([resize_and_crop(tf.io.decode_png(png), SIZE, framing) for png in pngs])
     expected = tf.nn.softmax(model(prepared))
     np.testing.assert_allclose(from_bytes, expected, rtol=0, atol=1e-5)
     set_noise(model, "off")
@@ -330,7 +329,7 @@ def test_a_run_is_exported_with_its_class_names_and_framing(trained, tmp_path):
     answer = signatures_of(path)["serving_bytes"](
         image_bytes=tf.constant([tf.io.encode_png(image).numpy()])
     )
-    prepared = resize_and_crop(tf.constant(image), SIZE, 0.5)
+    prepared = resize_and_crop(tf.constant(image), SIZE, trained.framing)
     expected = tf.nn.softmax(trained.model(prepared[tf.newaxis]))
     np.testing.assert_allclose(answer["probabilities"], expected, rtol=0, atol=1e-5)
 
@@ -341,6 +340,12 @@ def test_labels_of_ones_own_and_no_class_names(trained, tmp_path):
     trained.class_names = ()
     path = tfbio.export(trained, tmp_path, signatures=["default"])
     assert path == tmp_path / "small" / "2"
+    assert load_labels(path / "assets" / "labels.txt") == ["0", "1", "2"]
+
+
+def test_a_model_that_no_run_knows(tmp_path):
+    path = tfbio.export(classifier(), tmp_path, name="mine", signatures=["default"])
+    assert path == tmp_path / "mine" / "1"
     assert load_labels(path / "assets" / "labels.txt") == ["0", "1", "2"]
 
 

@@ -20,16 +20,32 @@ CASES = sorted(path.stem for path in GOLDEN.glob("vone_*.npz") if path.stem != "
 # === The original's numbers ===
 
 
+def _assert_drawn(ours, theirs, name, ulps):
+    """Equal to the last bit, but for what a power is rounded to.
+
+    Spatial frequencies and sizes are powers of uniform draws. NumPy computes `power` with one
+    library on CPUs with AVX-512, as where the originals' numbers were drawn, and with another
+    elsewhere: one value in 25 differs by a rounding. The draws themselves are the same everywhere,
+    so nearly all values are too.
+    """
+    assert ours.dtype == np.float64
+    if ulps == 0:
+        np.testing.assert_array_equal(ours, theirs, name)
+    else:
+        np.testing.assert_array_max_ulp(ours, theirs, maxulp=ulps)
+        assert np.sum(ours != theirs) <= 1 + len(ours) // 8, name
+
+
 @pytest.mark.parametrize("number", range(3))
-def test_draws_the_originals_parameters_to_the_last_bit(number):
+def test_draws_the_originals_parameters(number):
     config, arrays = SETS
     drawn = config["sets"][number]
     parameters = sample_gabor_parameters(
         drawn["features"], drawn["seed"], "uniform" if drawn["rand_flag"] else "neuronal",
         drawn["sf_corr"], drawn["sf_max"], drawn["sf_min"],
     )  # fmt: skip
-    for name in ("sf", "theta", "phase", "nx", "ny"):
-        np.testing.assert_array_equal(getattr(parameters, name), arrays[f"{number}/{name}"], name)
+    for name, ulps in {"theta": 0, "phase": 0, "sf": 1, "nx": 1, "ny": 1}.items():
+        _assert_drawn(getattr(parameters, name), arrays[f"{number}/{name}"], name, ulps)
 
 
 def test_all_cases_are_there():
@@ -38,7 +54,7 @@ def test_all_cases_are_there():
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_filters_of_every_case_to_the_last_bit_in_pixels(case):
+def test_filters_of_every_case_in_pixels(case):
     config, arrays = load_case(case)
     parameters = sample_gabor_parameters(
         len(arrays["sf"]), config["gabor_seed"],
@@ -47,9 +63,10 @@ def test_filters_of_every_case_to_the_last_bit_in_pixels(case):
     )  # fmt: skip
     in_pixels = parameters.in_pixels(config["image_size"] / config["visual_degrees"])
     assert set(in_pixels) == set(CONVERTED.values())
+    # One division behind a power adds a rounding, the second, of two powers, two.
+    ulps = {"theta": 0, "phase": 0, "sf": 2, "sigma_x": 4, "sigma_y": 4}
     for theirs, ours in CONVERTED.items():
-        assert in_pixels[ours].dtype == np.float64
-        np.testing.assert_array_equal(in_pixels[ours], arrays[theirs], theirs)
+        _assert_drawn(in_pixels[ours], arrays[theirs], theirs, ulps[ours])
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "vone_kernels_0"])

@@ -9,7 +9,7 @@ import pytest
 import tfbio
 from tfbio.errors import InputError
 from tfbio.layers import ConvRNNCell, Unroll
-from tfbio.models import unrolled_layers
+from tfbio.models import models_of_any_timesteps, unrolled_layers
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 48, 48, 3)).astype("float32")
 
@@ -159,3 +159,44 @@ def test_states_of_cells():
 def test_a_wrong_state_is_answered_with_the_nearest():
     with pytest.raises(InputError, match=r"Nearest: .*cell_blocks_1"):
         tfbio.features(_make("lstm_tower"), IMAGES, "cell_blocks_1.x")
+
+
+# === Which models have any number of time steps ===
+
+
+def _recurrent(name):
+    small = {
+        "input_shape": (101, 103, 3) if name == "fgru_tower" else (64, 64, 3),
+        "classes": 2,
+        "timesteps": 2,
+        "width": 1 / 32,
+        "filters": 4,
+        "kernel_size": 5,
+    }
+    known = tfbio.model_info(name).arguments
+    return tfbio.create_model(name, **{key: each for key, each in small.items() if key in known})
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in tfbio.list_models() if tfbio.model_info(name).recurrent]
+)
+def test_the_models_of_any_number_of_time_steps_are_those_that_unroll(name):
+    assert (name in models_of_any_timesteps()) == bool(unrolled_layers(_recurrent(name)))
+
+
+def test_what_is_said_of_bl_rcnn():
+    model = _recurrent("bl_rcnn")
+    with pytest.raises(InputError) as caught:
+        tfbio.with_timesteps(model, 15)
+    sentence = str(caught.value)
+    assert "which has batch-normalization statistics for each of its 2 time steps" in sentence
+    assert "train it with as many as you want, or take one of" in sentence
+    for name in ("gammanet", "gru_tower", "hgru"):
+        assert name in sentence
+    assert "bl_rcnn," not in sentence.partition("take one of")[2]
+
+
+def test_a_model_of_one_answer_has_no_statistics_over_time():
+    model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=2, width=1 / 32)
+    with pytest.raises(InputError, match="received 'b_cnn', which gives one answer: take one of"):
+        tfbio.with_timesteps(model, 15)

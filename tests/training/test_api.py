@@ -169,6 +169,14 @@ def test_a_configuration_in_parts_is_the_same_as_keywords():
     assert (whole.optimizer, whole.data) == (parts.optimizer, parts.data)
 
 
+def test_a_configuration_goes_with_data_of_ones_own(pictures, tmp_path):
+    config = tfbio.TrainingConfig(
+        tfbio.ModelConfig("b_cnn", image_size=32, width=1 / 32), batch_size=4, max_steps=1,
+        runs_dir=str(tmp_path),
+    )  # fmt: skip
+    assert tfbio.train(config, pictures).path.name == "b_cnn-own_data"
+
+
 def test_embedded_data_have_their_quick_size_unless_it_is_said_otherwise(caplog):
     logging.getLogger("tfbio").propagate = True
     quick = settled(tfbio.TrainingConfig())
@@ -235,7 +243,12 @@ def test_a_mismatch_with_the_run_says_which_argument_differs(run, given, sentenc
         ("b_cnn", "shapes", {"seed": -1}, "seed to be a whole number of 0 or more, received -1"),
         ("b_cnn", "shapes", {"schedule": "stp"}, "Unknown schedule 'stp'"),
         ("b_cnn", "shapes", {"patience": 2}, "patience with the schedule plateau only"),
-        (tfbio.TrainingConfig(), None, {"epochs": 2}, "a TrainingConfig alone, received options"),
+        (
+            tfbio.TrainingConfig(),
+            None,
+            {"epochs": 2},
+            "a TrainingConfig alone or with data of your own, received options",
+        ),
         (3, "shapes", {}, "the name of a model, a keras.Model, .*, received int"),
         (_own_model(), "shapes", {"precision": "float64"}, "no precision with a model of your own"),
         (lambda: 3, "shapes", {}, "a function that returns a keras.Model, received int"),

@@ -29,15 +29,20 @@ from tfbio.weights import (
 from tfbio.weights.tensor_map import Constant, Target
 
 FOLDER = Path(tfbio.weights.__file__).parent
-FAMILIES = {
-    "BL-RCNN": "bl_rcnn",
-    "CORnet": "cornet",
-    "V1 components": "v1_components",
-    "VOneNet": "vonenet",
-    "divisive normalization": "divisive_normalization",
-    "layers of every family": "keras_layers",
-    "shape-selective RNNs": "shape_selective",
+# Whatever else stands in the folder is the file of one family.
+SHARED = {
+    "__init__",
+    "errors",
+    "loading",
+    "model_tensors",
+    "origin",
+    "pytorch",
+    "reading",
+    "readout",
+    "state_dict",
+    "tensor_map",
 }
+FAMILIES = sorted({path.stem for path in FOLDER.glob("*.py")} - SHARED)
 
 
 def _imports(module):
@@ -52,29 +57,16 @@ def _imports(module):
 # === Where knowledge stands ===
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "errors",
-        "loading",
-        "model_tensors",
-        "origin",
-        "pytorch",
-        "reading",
-        "readout",
-        "state_dict",
-        "tensor_map",
-    ],
-)
+@pytest.mark.parametrize("module", sorted(SHARED - {"__init__"}))
 def test_what_is_shared_knows_no_family_and_no_layer(module):
-    families = tuple(f"tfbio.weights.{name}" for name in FAMILIES.values())
+    families = tuple(f"tfbio.weights.{name}" for name in FAMILIES)
     for name in _imports(module):
         assert not name.startswith(("tfbio.layers", "tfbio.models", "tensorflow", *families)), name
 
 
-def test_every_file_is_shared_or_registers_one_family():
-    assert {each.family for each in origin.registered_origins()} == set(FAMILIES)
-    for module in FAMILIES.values():
+def test_every_other_file_registers_one_family():
+    assert len(FAMILIES) == len(origin.registered_origins()) >= 7
+    for module in FAMILIES:
         assert (FOLDER / f"{module}.py").read_text().count("register_origin(\n") == 1
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tfbio.datasets.registry import dataset_info as dataset_info
     from tfbio.datasets.registry import list_datasets as list_datasets
     from tfbio.datasets.registry import register_dataset as register_dataset
+    from tfbio.datasets.registry import unregister_dataset as unregister_dataset
     from tfbio.datasets.source import DataSource as DataSource
     from tfbio.datasets.source import Split as Split
     from tfbio.datasets.source import UnreadableImage as UnreadableImage
@@ -79,6 +80,7 @@ __getattr__, __dir__, __all__ = attach(
         "load_dataset": "tfbio.datasets.catalog",
         "register_dataset": "tfbio.datasets.registry",
         "resize_and_crop": "tfbio.datasets.images",
+        "unregister_dataset": "tfbio.datasets.registry",
     },
 )
 __all__ += ["image_folder"]

@@ -108,7 +108,8 @@ class AccuracyTable(Table):
             figure.legend(loc="outside lower center", ncols=2, frameon=False)
         what = "accuracy (%)" if self.has_top5 else "top-1 accuracy (%)"
         axes.set(xlabel="time step", ylabel=what, ylim=(-2, 102))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(-0.5, len(steps) - 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
 
 

@@ -428,11 +428,13 @@ def _image_size(trained: TrainedModel, wanted: int | tuple[int, int] | None) -> 
         wanted = (wanted, wanted)
     height, width = trained.model.input_shape[1:3]
     if height is None or width is None:
-        if wanted is None and trained.info is None:
-            raise InputError(
-                f"Expected image_size with {trained.model.name!r}, whose input has no fixed size."
-            )
-        return tuple(wanted) if wanted else trained.info.input_shape[:2]
+        if wanted is not None:
+            return wanted[0], wanted[1]
+        if trained.info is not None:
+            return trained.info.input_shape[:2]
+        raise InputError(
+            f"Expected image_size with {trained.model.name!r}, whose input has no fixed size."
+        )
     if wanted is not None and tuple(wanted) != (height, width):
         raise InputError(
             f"Expected images of {height} x {width} pixels, the input of {trained.model.name!r}, "

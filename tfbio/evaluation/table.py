@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import math
 import os
@@ -23,8 +24,9 @@ from tfbio.errors import InputError
 UNFINISHED = "unfinished"
 _FIGURE_DPI = 120
 _RESULTS = "results.json"
-# The facts that make the title of a figure.
+# The facts that make the title of a figure, and how much of its width that may take.
 _TITLE = ("model", "dataset")
+_TITLE_WIDTH = 0.96
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +112,7 @@ class Table(ABC):
             A figure of matplotlib.
         """
         figure = Figure(figsize=self.figure_size, layout="constrained")
-        title = " on ".join(str(self.facts[name]) for name in _TITLE if self.facts.get(name))
-        if title:
-            figure.suptitle(title)
+        _set_title(figure, [str(self.facts[name]) for name in _TITLE if self.facts.get(name)])
         self.draw(figure)
         if path is not None:
             figure.savefig(path, dpi=_FIGURE_DPI)
@@ -141,13 +141,26 @@ class Table(ABC):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, rows in self.csv_files().items():
-                _write_whole(folder / name, lambda path, rows=rows: _write_csv(path, rows))
+                _write_whole(folder / name, functools.partial(_write_csv, rows=rows))
             _write_whole(folder / self.figure_file, self.plot)
             _write_whole(folder / _RESULTS, lambda path: path.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise unwritable(folder, error) from error
         shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
         return [_RESULTS, *self.csv_files(), self.figure_file]
+
+
+def _set_title(figure: Figure, parts: Sequence[str]) -> None:
+    """One line, or two where one is too long, smaller where two are."""
+    if not parts:
+        return
+    title = figure.suptitle(" on ".join(parts))
+    fits = _TITLE_WIDTH * figure.bbox.width
+    if title.get_window_extent().width > fits:
+        title.set_text("\non ".join(parts))
+        title.set_fontsize(
+            float(title.get_fontsize()) * min(1, fits / title.get_window_extent().width)
+        )
 
 
 def check_writable(folder: str | os.PathLike) -> None:

@@ -94,7 +94,8 @@ def sample_gabor_parameters(
         sf_min: lowest spatial frequency, cycles per degree.
 
     Returns:
-        `GaborParameters`, to the last bit those that the original draws from this seed.
+        `GaborParameters`, those that the original draws from this seed. On CPUs without AVX-512,
+        where NumPy rounds powers in another way, the last bit of frequencies and sizes may differ.
 
     Raises:
         InputError: an argument is out of range, or no frequency is.

@@ -22,7 +22,7 @@ from tfbio.models.registry import (
     model_info,
     register_model,
 )
-from tfbio.models.time_steps import unrolled_layers, with_timesteps
+from tfbio.models.time_steps import models_of_any_timesteps, unrolled_layers, with_timesteps
 from tfbio.models.towers import (
     conv_tower,
     fgru_tower,
@@ -85,6 +85,7 @@ __all__ = [
     "logits_model",
     "lstm_tower",
     "model_info",
+    "models_of_any_timesteps",
     "noise_layers",
     "noise_setting",
     "reciprocal_tower",

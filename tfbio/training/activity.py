@@ -163,9 +163,12 @@ class ActivityStatistics:
     def all(self) -> dict[str, float]:
         """Every statistic by its name in `STATISTICS`."""
         values = (
-            self._responses.mean(), self._responses.sparsity(), self._responses.zeros(),
-            self._channels.correlation(), self._channels.correlation(absolute=True),
-        )  # fmt: skip
+            self._responses.mean(),
+            self._responses.sparsity(),
+            self._responses.zeros(),
+            self._channels.correlation(),
+            self._channels.correlation(absolute=True),
+        )
         return dict(zip(STATISTICS, values, strict=True))
 
 

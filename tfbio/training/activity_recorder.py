@@ -21,16 +21,27 @@ from tfbio.training.random_state import random_state, set_random_state
 
 _COLUMNS = ("epoch", "step", "layer", *STATISTICS)
 _CONVOLUTIONS = (
-    keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D,
-    tfbio_layers.BLConv2D, tfbio_layers.CenterSurround, tfbio_layers.DoGConv2D,
-    tfbio_layers.GaborConv2D, tfbio_layers.LocallyConnected2D, tfbio_layers.MultiStrideConv2D,
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    tfbio_layers.BLConv2D,
+    tfbio_layers.CenterSurround,
+    tfbio_layers.DoGConv2D,
+    tfbio_layers.GaborConv2D,
+    tfbio_layers.LocallyConnected2D,
+    tfbio_layers.MultiStrideConv2D,
     tfbio_layers.VOneBlock,
-)  # fmt: skip
+)
 _NONLINEARITIES = (
-    keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, keras.layers.ELU,
-    tfbio_layers.ExponentialDivNorm, tfbio_layers.GaussianDivNorm, tfbio_layers.PooledDivNorm,
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ELU,
+    tfbio_layers.ExponentialDivNorm,
+    tfbio_layers.GaussianDivNorm,
+    tfbio_layers.PooledDivNorm,
     tfbio_layers.TunedDivNorm,
-)  # fmt: skip
+)
 _NO_RESPONSES = (keras.activations.linear, keras.activations.softmax)
 
 

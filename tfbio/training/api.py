@@ -29,8 +29,13 @@ _logger = logging.getLogger("tfbio")
 
 
 def train(
-    model: TrainingConfig | ModelConfig | str | keras.Model | Callable[[], keras.Model] = "bl_rcnn",
-    data: Any = "shapes",
+    model: TrainingConfig
+    | ModelConfig
+    | str
+    | keras.Model
+    | Callable[[], keras.Model]
+    | None = None,
+    data: Any = None,
     *,
     class_names: Sequence[str] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -41,10 +46,11 @@ def train(
     Args:
         model: a name of the registry, a whole `TrainingConfig`, a `ModelConfig`, a functional or
             Sequential `keras.Model` of your own that ends in one readout a class, or a function
-            that builds it (several devices need one: a model is made in the strategy's scope).
+            that builds it (several devices need one: a model is made in the strategy's scope). By
+            default that of the run whose `weights` are given, or `"bl_rcnn"`.
         data: a data set's name, a `DataConfig`, or data of your own: a `DataSource`, arrays
             (images, labels), a `tf.data.Dataset` of such pairs, or a mapping of either from
-            `"train"`, `"validation"` and `"test"`.
+            `"train"`, `"validation"` and `"test"`. By default `"shapes"`.
         class_names: of data of your own; by default numbers.
         callbacks: of Keras, called as in `keras.Model.fit`.
         **options: fields of `TrainingConfig` and of its parts, under the names of the flags of
@@ -110,25 +116,30 @@ def configuration_of(
     model: Any, data: Any, class_names: Sequence[str] | None, options: Mapping[str, Any]
 ) -> tuple[TrainingConfig, Callable[[int], keras.Model] | None, DataSource | None]:
     """The arguments of `train` as a configuration, and what of them is the caller's own."""
+    named_data = data is None or isinstance(data, (str, DataConfig))
+    own_data = None if named_data else as_data_source(data, class_names=class_names)
+    of_data = {}
+    if own_data is not None:
+        of_data = {"name": own_data.name, "fingerprint": _fingerprint_of_data(own_data)}
     if isinstance(model, TrainingConfig):
-        if options or not (data is None or data == "shapes"):
+        if options or (named_data and data is not None):
             raise InputError(
-                "Expected a TrainingConfig alone, received options beside it: put them into it, "
-                "config.replace(epochs=2)."
+                "Expected a TrainingConfig alone or with data of your own, received options beside "
+                "it: put them into it, config.replace(epochs=2)."
             )
-        return model, None, None
+        return model.replace(data=dataclasses.replace(model.data, **of_data)), None, own_data
     values = dict(options)
-    own_model, own_data = None, None
+    own_model = None
     if isinstance(model, (str, ModelConfig)):
         values["model"] = model
-    else:
+    elif model is not None:
         own_model, values["model"] = _own_model(model, values)
-    if isinstance(data, (str, DataConfig)):
-        values["data" if isinstance(data, DataConfig) else "dataset"] = data
-    else:
-        own_data = as_data_source(data, class_names=class_names)
-        values["dataset"] = own_data.name
-        values["data_fingerprint"] = _fingerprint_of_data(own_data)
+    if isinstance(data, DataConfig):
+        values["data"] = data
+    elif isinstance(data, str):
+        values["dataset"] = data
+    elif own_data is not None:
+        values |= {"dataset": of_data["name"], "data_fingerprint": of_data["fingerprint"]}
     return training_config(values), own_model, own_data
 
 

@@ -59,8 +59,11 @@ def _git_revision() -> str | None:
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()

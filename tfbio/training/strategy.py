@@ -43,8 +43,9 @@ def choose_strategy(
         return None
     if gpus:
         if (devices or 1) > len(gpus):
-            raise InputError(f"Expected at most {len(gpus)} devices, the GPUs here, received "
-                             f"devices={devices}.")  # fmt: skip
+            raise InputError(
+                f"Expected at most {len(gpus)} devices, the GPUs here, received devices={devices}."
+            )
         chosen = [f"GPU:{i}" for i in range(devices or len(gpus))]
     else:
         _divide_cpu(devices or 1)

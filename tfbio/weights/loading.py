@@ -14,6 +14,7 @@ import numpy as np
 from tfbio._compiled import forget_compiled_functions
 from tfbio.weights.errors import Shape, WeightsError
 from tfbio.weights.model_tensors import ModelTensors, keras_tensors, state_dict_tensors
+from tfbio.weights.origin import registered_origins
 from tfbio.weights.reading import Tensors, read_tensors
 from tfbio.weights.readout import readout_variables
 from tfbio.weights.tensor_map import Constant, Target, TensorRole
@@ -146,14 +147,16 @@ def load_weights(
 
     # === Report ===
     could_be = tensors.family.recognise(tensors.shapes)
+    remarks = [each.other_equations(model) for each in registered_origins()]
+    equations = next(filter(None, remarks), None) if tensors.is_state_dict else None
     report = WeightsReport(
         tensors.description,
         {name: role for name, role in roles.items() if role is not None},
         skipped,
         could_be if len(could_be) > 1 else (),
-        expected.origin.other_equations(model) if tensors.is_state_dict else None,
+        equations,
     )
-    level = logging.WARNING if skipped or report.equations else logging.INFO
+    level = logging.WARNING if skipped or equations else logging.INFO
     _logger.log(level, "%s", report)
     return report
 

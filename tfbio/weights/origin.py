@@ -1,7 +1,7 @@
 """What the files of a family of models look like: one `Origin` each, registered by its file.
 
-A new family is `Origin` with what differs from the defaults, and `register_origin`; loading and the
-way back ask the origins and know no family.
+A new family is an `Origin` with what differs from the defaults, registered in a file of its own,
+which the file of its models imports; loading and the way back ask the origins and know no family.
 """
 
 from __future__ import annotations
@@ -166,7 +166,11 @@ class Origin:
         return {}
 
     def other_equations(self, model: keras.Model) -> str | None:
-        """Says so if a model computes otherwise than the original, whose state dict it gets."""
+        """Says so if a model, of any family, has parts that compute otherwise than the original's.
+
+        Args:
+            model: which has got a state dict.
+        """
         return None
 
     # === Settings of a training ===

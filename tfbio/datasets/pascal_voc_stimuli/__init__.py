@@ -6,18 +6,10 @@ from tfbio._lazy import attach
 from tfbio.datasets.registry import DatasetInfo, register_dataset
 
 if TYPE_CHECKING:
-    from tfbio.datasets.pascal_voc_stimuli.builder import (
-        CLASS_NAMES as CLASS_NAMES,
-    )
-    from tfbio.datasets.pascal_voc_stimuli.builder import (
-        PascalVocStimuli as PascalVocStimuli,
-    )
-    from tfbio.datasets.pascal_voc_stimuli.builder import (
-        object_mask as object_mask,
-    )
-    from tfbio.datasets.pascal_voc_stimuli.builder import (
-        single_object as single_object,
-    )
+    from tfbio.datasets.pascal_voc_stimuli.builder import CLASS_NAMES as CLASS_NAMES
+    from tfbio.datasets.pascal_voc_stimuli.builder import PascalVocStimuli as PascalVocStimuli
+    from tfbio.datasets.pascal_voc_stimuli.builder import object_mask as object_mask
+    from tfbio.datasets.pascal_voc_stimuli.builder import single_object as single_object
 
 _BUILDER = "tfbio.datasets.pascal_voc_stimuli.builder"
 

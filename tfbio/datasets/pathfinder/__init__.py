@@ -11,9 +11,7 @@ from tfbio.datasets.registry import DatasetInfo, register_dataset
 
 if TYPE_CHECKING:
     from tfbio.datasets.pathfinder.builder import Pathfinder as Pathfinder
-    from tfbio.datasets.pathfinder.builder import (
-        PathfinderConfig as PathfinderConfig,
-    )
+    from tfbio.datasets.pathfinder.builder import PathfinderConfig as PathfinderConfig
 
 _BUILDER = "tfbio.datasets.pathfinder.builder"
 

@@ -6,18 +6,11 @@ from tfbio._lazy import attach
 from tfbio.datasets.registry import DatasetInfo, register_dataset
 
 if TYPE_CHECKING:
-    from tfbio.datasets.tiny_imagenet.builder import (
-        TinyImagenet as TinyImagenet,
-    )
+    from tfbio.datasets.tiny_imagenet.builder import TinyImagenet as TinyImagenet
 
 _BUILDER = "tfbio.datasets.tiny_imagenet.builder"
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "TinyImagenet": _BUILDER,
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, {"TinyImagenet": _BUILDER})
 
 register_dataset(
     DatasetInfo(

@@ -6,18 +6,11 @@ from tfbio._lazy import attach
 from tfbio.datasets.registry import DatasetInfo, register_dataset
 
 if TYPE_CHECKING:
-    from tfbio.datasets.tiny_imagenet_c.builder import (
-        TinyImagenetC as TinyImagenetC,
-    )
+    from tfbio.datasets.tiny_imagenet_c.builder import TinyImagenetC as TinyImagenetC
 
 _BUILDER = "tfbio.datasets.tiny_imagenet_c.builder"
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "TinyImagenetC": _BUILDER,
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, {"TinyImagenetC": _BUILDER})
 
 register_dataset(
     DatasetInfo(
