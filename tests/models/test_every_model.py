@@ -1,7 +1,7 @@
 """What every registered model must do, at a small width.
 
-A model is built once for all that is asked of it: tests of one model run one after the other, on one
-worker, and begin with the weights that it was built with.
+A model is built once for all that is asked of it: its tests run one after the other, on one worker,
+and begin with the weights that it was built with.
 """
 
 from __future__ import annotations

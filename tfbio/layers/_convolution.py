@@ -21,10 +21,6 @@ def pair(value: int | tuple[int, int], name: str, smallest: int = 1) -> Pair:
 
     Raises:
         ValueError: it is something else, or smaller.
-
-    Example:
-        >>> pair(3, "strides")
-        (3, 3)
     """
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(isinstance(each, Integral) and each >= smallest for each in both):
@@ -43,10 +39,6 @@ def count(value: Any, name: str) -> int:
 
     Raises:
         ValueError: it is something else.
-
-    Example:
-        >>> count(4, "filters")
-        4
     """
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"Expected `{name}` to be an int of 1 or more, received {value!r}.")
@@ -63,10 +55,6 @@ def odd(value: Any, name: str, what: str) -> int:
 
     Raises:
         ValueError: it is something else.
-
-    Example:
-        >>> odd(5, "kernel_size", "kernel")
-        5
     """
     if not isinstance(value, Integral) or value < 1 or value % 2 == 0:
         raise ValueError(
@@ -81,10 +69,6 @@ def check_padding(padding: str | int | tuple[int, int]) -> str | Pair:
 
     Raises:
         ValueError: it is none of these.
-
-    Example:
-        >>> check_padding("SAME"), check_padding(1)
-        ('same', (1, 1))
     """
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
@@ -107,10 +91,6 @@ def zeros_around(size: int, window: int, stride: int, padding: str | int) -> Pai
         window: of the kernel, dilated.
         stride: of the windows.
         padding: `"valid"`, `"same"` or a number.
-
-    Example:
-        >>> zeros_around(8, 3, 2, "same"), zeros_around(8, 3, 2, 1)
-        ((0, 1), (1, 1))
     """
     if padding == "valid":
         return 0, 0
@@ -121,12 +101,7 @@ def zeros_around(size: int, window: int, stride: int, padding: str | int) -> Pai
 
 
 def output_length(size: int | None, window: int, stride: int, padding: str | int) -> int | None:
-    """Number of windows along one axis, None if its size is not known.
-
-    Example:
-        >>> output_length(8, 3, 2, 1), output_length(8, 3, 1, "valid")
-        (4, 6)
-    """
+    """Number of windows along one axis, None if its size is not known."""
     if size is None:
         return None
     if padding == "same":
@@ -153,10 +128,6 @@ def output_sizes(
 
     Raises:
         ValueError: the input is smaller than the window.
-
-    Example:
-        >>> output_sizes((None, 8, None, 3), (3, 3), (2, 2), (1, 1), "conv")
-        (4, None)
     """
     rows, columns = (
         output_length(*axis)
@@ -176,10 +147,6 @@ def known_channels(inputs_shape: Sequence[int | None]) -> int:
 
     Raises:
         ValueError: it is not known.
-
-    Example:
-        >>> known_channels((None, None, None, 3))
-        3
     """
     channels = inputs_shape[-1]
     if channels is None:
@@ -219,12 +186,6 @@ def convolve(
 
     Returns:
         (N, H', W', filters)
-
-    Example:
-        >>> import numpy as np
-        >>> tuple(convolve(np.ones((1, 8, 8, 4)), np.ones((3, 3, 2, 6)), (2, 2), (1, 1),
-        ...                groups=2).shape)
-        (1, 4, 4, 6)
     """
     windows = [
         rate * (size - 1) + 1 for rate, size in zip(dilation_rate, kernel.shape, strict=False)

@@ -17,11 +17,6 @@ def instance_norm(name: str, dtype: Any, gamma: float = 0.1) -> keras.layers.Gro
         name: of the layer.
         dtype: of the layer it belongs to.
         gamma: initial scale.
-
-    Example:
-        >>> layer = instance_norm("norm", "float32")
-        >>> round(float(keras.ops.std(layer(keras.random.uniform((1, 9, 9, 2))))), 3)
-        0.1
     """
     return keras.layers.GroupNormalization(
         groups=-1,
@@ -37,9 +32,6 @@ def check_pixels(inputs_shape: Sequence[int | None], layer: str) -> None:
 
     Raises:
         ValueError: it is one.
-
-    Example:
-        >>> check_pixels((None, 1, 2, 8), "norm")
     """
     if tuple(inputs_shape[1:3]) == (1, 1):
         raise ValueError(
