@@ -5,6 +5,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # The command line of the demo is the one of the README.
 MODEL  ?= bl_rcnn
+# Two workers; what goes together, and what comes first, is said in tests/conftest.py.
+SPREAD := -n 2 --dist loadgroup --no-loadscope-reorder --durations=15
 
 .PHONY: demo test test-all lint clean
 
@@ -14,10 +16,10 @@ demo: $(VENV)/.ready
 	$(BIN)/python export.py --output exported
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadscope
+	$(BIN)/python -m pytest -m "not slow" $(SPREAD)
 
 test-all: $(VENV)/.ready
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest $(SPREAD)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What all tests share: a quiet TensorFlow, two CPU devices, a cache of their own."""
+"""What all tests share: a quiet TensorFlow, two CPU devices, a cache of their own, their order."""
 
 from __future__ import annotations
 
@@ -23,6 +23,29 @@ sys.path.insert(0, str(Path(__file__).parent))
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+# Files whose tests share nothing but what is built for one model, or nothing at all: each part of
+# them can go to another worker. They take longest, and so they come first: a long test at the
+# end would leave the other worker without work.
+SPREAD = {"test_readme.py": None, "test_backends.py": None, "test_every_model.py": "name"}
+
+
+def _file(item):
+    return item.nodeid.partition("::")[0].rpartition("/")[2]
+
+
+def pytest_collection_modifyitems(items):
+    """Say which tests stay together (`--dist loadgroup`), and put the longest first."""
+    for item in items:
+        path = item.nodeid.partition("::")[0]
+        if _file(item) in SPREAD:
+            parameters = getattr(getattr(item, "callspec", None), "params", {})
+            group = f"{path}:{parameters.get(SPREAD[_file(item)], item.name)}"
+        else:
+            group = path
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = list(SPREAD)
+    items.sort(key=lambda item: order.index(_file(item)) if _file(item) in order else len(order))
 
 
 @pytest.fixture(autouse=True)

@@ -80,7 +80,8 @@ def variants_of(annotation: Any) -> dict[str, type]:
 
 def branch_of(annotation: Any) -> type | None:
     """The dataclass that a field holds, or None."""
-    return annotation if dataclasses.is_dataclass(annotation) else None
+    is_class = isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
+    return annotation if is_class else None
 
 
 @functools.cache

@@ -1,4 +1,8 @@
-"""What every registered model must do, at a small width."""
+"""What every registered model must do, at a small width.
+
+A model is built once for all that is asked of it: its tests run one after the other, on one worker,
+and begin with the weights that it was built with.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +26,28 @@ SMALL = {
     "V1 components": {"input_shape": (67, 64, 3), "width": 1 / 16, "blocks": (2, 1, 1, 1)},
     # Noise has tests of its own: it is another one at every call and on every replica.
     "VOneNet": {
-        "input_shape": (67, 64, 3), "width": 1 / 16, "blocks": (1, 1, 1, 1), "times": (1, 2, 1),
-        "visual_degrees": 2.0, "simple_channels": 4, "complex_channels": 4, "noise_mode": None,
+        "input_shape": (67, 64, 3),
+        "width": 1 / 16,
+        "blocks": (1, 1, 1, 1),
+        "times": (1, 2, 1),
+        "visual_degrees": 2.0,
+        "simple_channels": 4,
+        "complex_channels": 4,
+        "noise_mode": None,
     },
     "divisive normalization": {
-        "input_shape": (37, 32, 3), "width": 1 / 8, "blocks": (1, 1, 1, 1), "variant": "cifar",
+        "input_shape": (37, 32, 3),
+        "width": 1 / 8,
+        "blocks": (1, 1, 1, 1),
+        "variant": "cifar",
     },
     "shape-selective RNNs": {
-        "input_shape": (49, 54, 3), "width": 1 / 16, "filters": 4, "kernel_size": 5,
+        "input_shape": (49, 54, 3),
+        "width": 1 / 16,
+        "filters": 4,
+        "kernel_size": 5,
     },
-}  # fmt: skip
+}
 # What one model alone needs: the smallest map of fGRUs has three pixels.
 OF_ITS_OWN = {"fgru_tower": {"input_shape": (101, 103, 3), "width": 1 / 32}}
 
@@ -54,34 +70,70 @@ CLASSIFIERS = [name for name in tfbio.list_models() if tfbio.model_info(name).cl
 
 # They take longest, and are made of parts whose layers go through the same.
 LARGE = ("gammanet", "vgg16_hgru", "hgru_tower", "lstm_tower", "reciprocal_tower")
-LARGE_ARE_SLOW = [
-    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in CLASSIFIERS
-]
+large_are_slow = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in CLASSIFIERS],
+    indirect=True,
+)
 
 
-@pytest.fixture(params=CLASSIFIERS)
+@pytest.fixture(scope="module", params=CLASSIFIERS)
 def name(request):
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def images(name):
-    return np.random.default_rng(0).uniform(0, 255, (3, *_input_shape(name))).astype("float32")
+    """Three images that differ: noise of little and of much contrast, each on another colour."""
+    rng = np.random.default_rng(0)
+    colour = np.array([[20, 120, 235], [240, 200, 20], [10, 25, 15]])[:, None, None]
+    noise = rng.uniform(-1, 1, (3, *_input_shape(name)))
+    contrast = np.array([120, 10, 60])[:, None, None, None]
+    return np.clip(colour + contrast * noise, 0, 255).astype("float32")
 
 
-def test_gives_probabilities_for_any_batch(name, images):
+@pytest.fixture(scope="module")
+def built(name):
+    """The model, built once for all its tests, and its variables' values then."""
+    keras.utils.set_random_seed(0)
     model = _small(name)
-    for batch in (images, images[:1]):
-        output = np.asarray(model(batch, training=False))
+    return model, [variable.numpy() for variable in model.variables]
+
+
+@pytest.fixture
+def model(built):
+    model, start = built
+    for variable, value in zip(model.variables, start, strict=True):
+        variable.assign(value)
+    return model
+
+
+def test_gives_probabilities_for_any_batch(model, images):
+    together = np.asarray(model(images, training=False))
+    alone = np.asarray(model(images[:1], training=False))
+    for output, batch in ((together, images), (alone, images[:1])):
         assert output.shape[0] == len(batch)
         assert output.shape[-1] == CLASSES
         np.testing.assert_allclose(output.sum(axis=-1), 1, rtol=1e-5)
-    np.testing.assert_allclose(output[0], np.asarray(model(images))[0], rtol=1e-4)
+    # Closer to what it gives in a batch than to what any other image of the batch gives.
+    logits = np.asarray(logits_model(model)(images, training=False))
+    _assert_near(logits_model(model)(images[:1], training=False), logits[:1], logits, 1e-4)
+    np.testing.assert_allclose(alone[0], together[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", LARGE_ARE_SLOW)
-def test_saves_and_exports(name, images, tmp_path):
-    model = _small(name)
+def _assert_near(logits, expected, of_all_images, tolerance):
+    """Compare logits, relative to how far those of different images lie apart.
+
+    Probabilities of networks that nothing was taught are all near one over the number of classes,
+    whatever a layer does: within any absolute tolerance wrong ones would pass.
+    """
+    spread = np.ptp(of_all_images, axis=0).max()
+    error = np.abs(np.asarray(logits, np.float64) - expected).max()
+    assert error < tolerance * spread, f"{error / spread:.2g} of the spread, {spread:.2g}"
+
+
+@large_are_slow
+def test_saves_reloads_and_exports(name, model, images, tmp_path):
     expected = np.asarray(model(images))
     model.save(tmp_path / "model.keras")
     reloaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -91,38 +143,40 @@ def test_saves_and_exports(name, images, tmp_path):
     np.testing.assert_allclose(saved.serve(images), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_weights_of_a_saved_model_load_into_a_new_one(name, images, tmp_path):
-    model = _small(name)
+def test_weights_of_a_saved_model_load_into_a_new_one(name, model, images, tmp_path):
     model.save(tmp_path / "model.keras")
     keras.utils.set_random_seed(1)
     other = _small(name, weights=tmp_path / "model.keras")
     np.testing.assert_array_equal(other(images), model(images))
 
 
+# What is lost of the difference between images; a layer left out costs its order of magnitude.
 @pytest.mark.parametrize(
-    ("policy", "tolerance"), [("mixed_bfloat16", 0.02), ("mixed_float16", 0.003)]
+    ("policy", "tolerance"), [("mixed_bfloat16", 0.1), ("mixed_float16", 0.0125)]
 )
-def test_mixed_precision_stays_near_float32_and_reads_out_in_it(name, images, policy, tolerance):
-    expected = np.asarray(_small(name)(images, training=False))
-    keras.utils.set_random_seed(0)
+def test_mixed_precision_stays_near_float32_and_reads_out_in_it(
+    name, model, images, policy, tolerance
+):
+    expected = np.asarray(logits_model(model)(images, training=False))
     keras.config.set_dtype_policy(policy)
-    model = _small(name)
-    output = model(images, training=False)
-    np.testing.assert_allclose(output, expected, atol=tolerance)
-    assert logits_model(model)(images).dtype == tf.float32
-    assert model.layers[-1].compute_dtype == "float32"
-    readout = {id(variable) for variable in readout_variables(model)}
-    (dense,) = (layer for layer in model.layers if readout & {id(w) for w in layer.weights})
+    mixed = _small(name)
+    mixed.set_weights(model.get_weights())
+    logits = logits_model(mixed)(images, training=False)
+    assert logits.dtype == tf.float32
+    _assert_near(logits, expected, expected, tolerance)
+    assert mixed.layers[-1].compute_dtype == "float32"
+    readout = {id(variable) for variable in readout_variables(mixed)}
+    (dense,) = (layer for layer in mixed.layers if readout & {id(w) for w in layer.weights})
     assert dense.compute_dtype == "float32"
+    output = mixed(images, training=False)
     assert output.dtype == tf.float32
-    assert np.isfinite(output).all()
     np.testing.assert_allclose(np.sum(output, axis=-1), 1, rtol=1e-5)
-    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
 
 
 @pytest.mark.parametrize("level", [0.0, 127.5, 255.0])
-def test_constant_images_have_finite_gradients(name, level):
-    model = logits_model(_small(name))
+def test_constant_images_have_finite_gradients(name, model, level):
+    model = logits_model(model)
     image = tf.fill((2, *_input_shape(name)), level)
     with tf.GradientTape() as tape:
         tape.watch(image)
@@ -159,7 +213,7 @@ def _after_two_steps(name, images, labels, strategy=None):
     return end
 
 
-@pytest.mark.parametrize("name", LARGE_ARE_SLOW)
+@large_are_slow
 def test_two_replicas_train_to_the_weights_that_one_trains_to(name):
     """In float64, where rounding cannot hide a difference in the mathematics, nor make one."""
     keras.config.set_floatx("float64")

@@ -35,11 +35,6 @@ class Attention(keras.layers.Layer):
 
     Output shape:
         (N, H, W, C)
-
-    Example:
-        >>> attention = Attention(4, "sa")
-        >>> tuple(attention(keras.random.uniform((2, 8, 8, 4))).shape)
-        (2, 8, 8, 4)
     """
 
     def __init__(

@@ -23,10 +23,6 @@ def pair(value: int | tuple[int, int], name: str, smallest: int = 1) -> Pair:
 
     Raises:
         InputError: it is something else, or smaller.
-
-    Example:
-        >>> pair(3, "strides")
-        (3, 3)
     """
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(isinstance(each, Integral) and each >= smallest for each in both):
@@ -45,10 +41,6 @@ def count(value: Any, name: str) -> int:
 
     Raises:
         InputError: it is something else.
-
-    Example:
-        >>> count(4, "filters")
-        4
     """
     if not isinstance(value, Integral) or value < 1:
         raise InputError(f"Expected `{name}` to be an int of 1 or more, received {value!r}.")
@@ -65,10 +57,6 @@ def odd(value: Any, name: str, what: str) -> int:
 
     Raises:
         InputError: it is something else.
-
-    Example:
-        >>> odd(5, "kernel_size", "kernel")
-        5
     """
     if not isinstance(value, Integral) or value < 1 or value % 2 == 0:
         raise InputError(
@@ -83,10 +71,6 @@ def check_padding(padding: str | int | tuple[int, int]) -> str | Pair:
 
     Raises:
         InputError: it is none of these.
-
-    Example:
-        >>> check_padding("SAME"), check_padding(1)
-        ('same', (1, 1))
     """
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
@@ -109,10 +93,6 @@ def zeros_around(size: int, window: int, stride: int, padding: str | int) -> Pai
         window: of the kernel, dilated.
         stride: of the windows.
         padding: `"valid"`, `"same"` or a number.
-
-    Example:
-        >>> zeros_around(8, 3, 2, "same"), zeros_around(8, 3, 2, 1)
-        ((0, 1), (1, 1))
     """
     if padding == "valid":
         return 0, 0
@@ -123,12 +103,7 @@ def zeros_around(size: int, window: int, stride: int, padding: str | int) -> Pai
 
 
 def output_length(size: int | None, window: int, stride: int, padding: str | int) -> int | None:
-    """Number of windows along one axis, None if its size is not known.
-
-    Example:
-        >>> output_length(8, 3, 2, 1), output_length(8, 3, 1, "valid")
-        (4, 6)
-    """
+    """Number of windows along one axis, None if its size is not known."""
     if size is None:
         return None
     if padding == "same":
@@ -155,10 +130,6 @@ def output_sizes(
 
     Raises:
         InputError: the input is smaller than the window.
-
-    Example:
-        >>> output_sizes((None, 8, None, 3), (3, 3), (2, 2), (1, 1), "conv")
-        (4, None)
     """
     rows, columns = (
         output_length(*axis)
@@ -178,10 +149,6 @@ def known_channels(inputs_shape: Sequence[int | None]) -> int:
 
     Raises:
         InputError: it is not known.
-
-    Example:
-        >>> known_channels((None, None, None, 3))
-        3
     """
     channels = inputs_shape[-1]
     if channels is None:
@@ -221,12 +188,6 @@ def convolve(
 
     Returns:
         (N, H', W', filters)
-
-    Example:
-        >>> import numpy as np
-        >>> tuple(convolve(np.ones((1, 8, 8, 4)), np.ones((3, 3, 2, 6)), (2, 2), (1, 1),
-        ...                groups=2).shape)
-        (1, 4, 4, 6)
     """
     windows = [
         rate * (size - 1) + 1 for rate, size in zip(dilation_rate, kernel.shape, strict=False)

@@ -14,10 +14,6 @@ def exactly(value: Any) -> Callable[..., Any]:
 
     Args:
         value: of the variable's shape, or one that broadcasts to it.
-
-    Example:
-        >>> float(exactly(0.1)((1,), "float64")[0])
-        0.1
     """
 
     def initialize(shape: Any, dtype: Any = None) -> Any:

@@ -19,10 +19,6 @@ def xavier_noise(drive: Any, seed_generator: keras.random.SeedGenerator) -> Any:
     Args:
         drive: (N, H, W, C).
         seed_generator: its state moves on by one draw.
-
-    Example:
-        >>> xavier_noise(ops.zeros((2, 8, 8, 4)), keras.random.SeedGenerator(0)).shape
-        TensorShape([2, 8, 8, 4])
     """
     images, height, width, channels = ops.shape(drive)
     units = ops.cast((images + channels) * height * width, "float32")

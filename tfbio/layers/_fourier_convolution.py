@@ -32,10 +32,6 @@ def is_faster(sizes: Sequence[int | None], window: Pair, channels: int, filters:
         window: height and width of the kernel.
         channels: of the input.
         filters: of the output.
-
-    Example:
-        >>> is_faster((64, 64), (15, 15), 25, 25), is_faster((64, 64), (3, 3), 25, 25)
-        (True, False)
     """
     height, width = sizes
     if height is None or width is None:
@@ -59,11 +55,6 @@ def spectrum(kernel: Any, sizes: Pair) -> Any:
     Returns:
         (frequencies, 2 C, 2 filters), in single precision or better: for every frequency the
         matrix by which a row (real, imaginary) of C channels is multiplied.
-
-    Example:
-        >>> import numpy as np
-        >>> tuple(spectrum(np.ones((5, 5, 3, 4)), (8, 8)).shape)
-        (60, 6, 8)
     """
     *window, channels, filters = kernel.shape
     down, across = (
@@ -91,13 +82,6 @@ def convolve_in_frequency(inputs: Any, kernel: Any, window: Pair) -> Any:
 
     Returns:
         (N, H, W, filters)
-
-    Example:
-        >>> import numpy as np
-        >>> ones, box = np.ones((1, 8, 8, 1), "float32"), np.ones((5, 5, 1, 1), "float32")
-        >>> maps = convolve_in_frequency(ones, spectrum(box, (8, 8)), (5, 5))
-        >>> round(float(maps[0, 4, 4, 0]), 4), round(float(maps[0, 0, 0, 0]), 4)
-        (25.0, 9.0)
     """
     height, width = inputs.shape[1:3]
     channels, filters = kernel.shape[1] // 2, kernel.shape[2] // 2

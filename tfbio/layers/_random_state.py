@@ -11,17 +11,6 @@ class KeepsRandomState:
     """Lets a layer with a `seed_generator`, or None for that, save it beside its weights.
 
     It comes in front of the Keras layer among the base classes.
-
-    Example:
-        >>> import keras
-        >>> class Shaken(KeepsRandomState, keras.layers.Layer):
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.seed_generator = keras.random.SeedGenerator(7)
-        >>> store = {}
-        >>> Shaken().save_own_variables(store)
-        >>> list(store)
-        ['random_state']
     """
 
     seed_generator: Any

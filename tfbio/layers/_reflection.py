@@ -19,11 +19,6 @@ def reflected(inputs: Any, window: Pair) -> Any:
     Args:
         inputs: (N, H, W, C).
         window: height and width of the kernel.
-
-    Example:
-        >>> row = ops.reshape(ops.arange(3), (1, 1, 3, 1))
-        >>> reflected(row, (1, 4))[0, 0, :, 0].numpy().tolist()
-        [1, 0, 1, 2, 1, 0]
     """
     if tuple(window) == (1, 1):
         return inputs
@@ -41,9 +36,6 @@ def check_map(inputs_shape: Sequence[int | None], windows: Sequence[Pair], layer
 
     Raises:
         InputError: the map is too small.
-
-    Example:
-        >>> check_map((None, 3, 3, 8), [(5, 5)], "cell")
     """
     smallest = [max(window[axis] // 2 for window in windows) + 1 for axis in (0, 1)]
     sizes = tuple(inputs_shape[1:3])

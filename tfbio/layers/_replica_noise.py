@@ -16,10 +16,6 @@ def standard_normal(shape: Any, seed_generator: keras.random.SeedGenerator) -> A
     Args:
         shape: of the result, ints or scalar tensors.
         seed_generator: its state moves on by one draw.
-
-    Example:
-        >>> standard_normal((2, 3), keras.random.SeedGenerator(0)).shape
-        TensorShape([2, 3])
     """
     seed = _seed_of_replica(seed_generator)
     if seed is not None:
@@ -36,11 +32,6 @@ def dropout_mask(shape: Any, rate: float, seed_generator: keras.random.SeedGener
         shape: of the result, ints or scalar tensors.
         rate: probability of a zero.
         seed_generator: its state moves on by one draw.
-
-    Example:
-        >>> mask = dropout_mask((1000,), 0.2, keras.random.SeedGenerator(0))
-        >>> sorted({float(each) for each in mask})
-        [0.0, 1.25]
     """
     seed = _seed_of_replica(seed_generator)
     if seed is not None:

@@ -16,10 +16,6 @@ def check_seed(seed: object, name: str) -> int:
 
     Raises:
         InputError: it is no int from 0 to 2^32 - 1.
-
-    Example:
-        >>> check_seed(7, "seed")
-        7
     """
     if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise InputError(f"Expected `{name}` to be an int from 0 to 2^32 - 1, received {seed!r}.")

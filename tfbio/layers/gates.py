@@ -18,10 +18,6 @@ def kaiming_fan_out(activation: Any) -> keras.initializers.Initializer:
 
     Args:
         activation: a function or its name.
-
-    Example:
-        >>> round(kaiming_fan_out("tanh").scale, 4)
-        2.7778
     """
     name = getattr(keras.activations.get(activation), "__name__", "")
     gain = _GAINS.get(name, 1.0)
@@ -39,11 +35,6 @@ def drawn_apart(initializer: Any, gates: int = 1, first: int = 0) -> Callable[..
         gates: number of gates.
         first: number of kernels of this initializer before these, so that the kernels of two
             variables are not drawn alike from one seed.
-
-    Example:
-        >>> kernels = drawn_apart(keras.initializers.GlorotNormal(), 2)((3, 3, 4, 8))
-        >>> bool(keras.ops.any(kernels[..., :4] != kernels[..., 4:]))
-        True
     """
 
     def initialize(shape: Any, dtype: Any = None) -> Any:

@@ -19,11 +19,6 @@ def instance_norm(name: str, dtype: Any, gamma: float = 0.1) -> keras.layers.Gro
         name: of the layer.
         dtype: of the layer it belongs to.
         gamma: initial scale.
-
-    Example:
-        >>> layer = instance_norm("norm", "float32")
-        >>> round(float(keras.ops.std(layer(keras.random.uniform((1, 9, 9, 2))))), 3)
-        0.1
     """
     return keras.layers.GroupNormalization(
         groups=-1,
@@ -37,11 +32,15 @@ def instance_norm(name: str, dtype: Any, gamma: float = 0.1) -> keras.layers.Gro
 def check_pixels(inputs_shape: Sequence[int | None], layer: str) -> None:
     """Refuse maps of one pixel, which has no variance.
 
-    Raises:
-        InputError: it is one.
+        Raises:
+    <<<<<<< HEAD:tfbio/layers/instance_norm.py
+            InputError: it is one.
 
-    Example:
-        >>> check_pixels((None, 1, 2, 8), "norm")
+        Example:
+            >>> check_pixels((None, 1, 2, 8), "norm")
+    =======
+            ValueError: it is one.
+    >>>>>>> tests:tfbio/layers/_instance_norm.py
     """
     if tuple(inputs_shape[1:3]) == (1, 1):
         raise InputError(

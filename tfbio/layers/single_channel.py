@@ -15,16 +15,20 @@ from tfbio.layers._convolution import Pair, convolve
 def check_channels(channels: Any, filters: int) -> tuple[int, ...]:
     """The channel that each filter sees, as ints.
 
-    Args:
-        channels: what the user gave.
-        filters: number of filters.
+        Args:
+            channels: what the user gave.
+            filters: number of filters.
 
-    Raises:
-        InputError: it is not one int of 0 or more for each filter.
+        Raises:
+    <<<<<<< HEAD:tfbio/layers/single_channel.py
+            InputError: it is not one int of 0 or more for each filter.
 
-    Example:
-        >>> check_channels([2, 0], 2)
-        (2, 0)
+        Example:
+            >>> check_channels([2, 0], 2)
+            (2, 0)
+    =======
+            ValueError: it is not one int of 0 or more for each filter.
+    >>>>>>> tests:tfbio/layers/_single_channel.py
     """
     given = tuple(np.ravel(channels).tolist())
     if len(given) != filters or not all(isinstance(each, int) and each >= 0 for each in given):
@@ -38,17 +42,21 @@ def check_channels(channels: Any, filters: int) -> tuple[int, ...]:
 def channels_of(kernel: np.ndarray) -> tuple[int, ...]:
     """The channel that each filter of a kernel sees.
 
-    Args:
-        kernel: (height, width, C, filters).
+        Args:
+            kernel: (height, width, C, filters).
 
-    Raises:
-        InputError: a filter sees more than one.
+        Raises:
+    <<<<<<< HEAD:tfbio/layers/single_channel.py
+            InputError: a filter sees more than one.
 
-    Example:
-        >>> kernel = np.zeros((3, 3, 3, 2))
-        >>> kernel[:, :, 2, 1] = 1
-        >>> channels_of(kernel)
-        (0, 2)
+        Example:
+            >>> kernel = np.zeros((3, 3, 3, 2))
+            >>> kernel[:, :, 2, 1] = 1
+            >>> channels_of(kernel)
+            (0, 2)
+    =======
+            ValueError: a filter sees more than one.
+    >>>>>>> tests:tfbio/layers/_single_channel.py
     """
     seen = np.any(kernel != 0, axis=(0, 1))
     several = np.flatnonzero(seen.sum(axis=0) > 1)
@@ -82,14 +90,6 @@ def responses_by_filter(
 
     Returns:
         (filters, N H' W'); `to_image` brings it back.
-
-    Example:
-        >>> kernel = np.zeros((3, 3, 2, 4), "float32")
-        >>> kernel[:, :, [1, 0, 1, 1], range(4)] = 1
-        >>> inputs = np.ones((1, 5, 5, 2), "float32")
-        >>> rows = responses_by_filter(inputs, kernel, (1, 0, 1, 1), (1, 1), "valid")
-        >>> rows.shape, float(ops.max(rows))
-        (TensorShape([4, 9]), 9.0)
     """
     of = np.asarray(channels)
     elsewhere = np.ones(kernel.shape[2:], bool)
@@ -112,9 +112,5 @@ def to_image(rows: Any, sizes: tuple[Any, Any]) -> Any:
     Args:
         rows: of `responses_by_filter`.
         sizes: H and W.
-
-    Example:
-        >>> tuple(to_image(np.zeros((4, 18)), (3, 3)).shape)
-        (2, 3, 3, 4)
     """
     return ops.reshape(ops.transpose(rows), (-1, *sizes, rows.shape[0]))

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def configuration_of(
     """The arguments of `train` as a configuration, and what of them is the caller's own."""
     named_data = data is None or isinstance(data, (str, DataConfig))
     own_data = None if named_data else as_data_source(data, class_names=class_names)
-    of_data = {}
+    of_data: dict[str, Any] = {}
     if own_data is not None:
         of_data = {"name": own_data.name, "fingerprint": _fingerprint_of_data(own_data)}
     if isinstance(model, TrainingConfig):
@@ -304,7 +305,7 @@ def _own_model(
             )
     image_size = values.pop("image_size", None)
     config = ModelConfig(
-        sample.name, image_size=image_size, fingerprint=_fingerprint_of_model(sample)
+        _plain_name(sample), image_size=image_size, fingerprint=_fingerprint_of_model(sample)
     )
     if isinstance(model, keras.Model):
         return (lambda classes: model), config
@@ -315,6 +316,12 @@ def _own_model(
 
 def _one_device(values: Mapping[str, Any]) -> bool:
     return (values.get("devices") or 1) == 1 and values.get("strategy", "auto") == "none"
+
+
+def _plain_name(model: keras.Model) -> str:
+    """The name of a model, without the number that Keras gives to those that have no other."""
+    plain = re.sub(r"_\d+$", "", model.name)
+    return plain if plain == type(model).__name__.lower() else model.name
 
 
 def _fingerprint_of_model(model: keras.Model) -> str:
