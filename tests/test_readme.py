@@ -96,7 +96,7 @@ def test_the_python_examples_print_what_they_say(tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_reaches_what_it_promises(tmp_path):
-    """The default run: 80 % of the held-out shapes at the last time step, rising over time."""
+    """The default run: 80 % of the test images are right at the last time step, rising."""
     _, commands = _section("The three commands")[0]
     for command in _commands(commands):
         _run_command(command, tmp_path)

@@ -192,9 +192,34 @@ def described_flags(options: Iterable[Option]) -> str:
     return "\n\n".join(parts)
 
 
+def option_table(options: Iterable[Option]) -> str:
+    """The options of a command as a table in Markdown, for the documentation.
+
+    Args:
+        options: in their order.
+    """
+    rows = ["| option | what it is |", "|---|---|"]
+    rows += [
+        f"| `{each.name}` | {_sentence(each)} |" for each in options if not each.facts.get("hidden")
+    ]
+    return "\n".join(rows)
+
+
 def _described(each: Option) -> list[str]:
-    kind, optional = value_type(each.annotation)
+    kind, _ = value_type(each.annotation)
     flag = f"--[no]{each.name}" if kind is bool else f"--{each.name}"
+    wrapped = textwrap.wrap(_sentence(each), _WIDTH - _COLUMN) or [""]
+    start = f"  {flag}"
+    first = f"{start:<{_COLUMN}}{wrapped[0]}"
+    rest = [" " * _COLUMN + line for line in wrapped[1:]]
+    if len(start) >= _COLUMN:
+        return [start, *(" " * _COLUMN + line for line in wrapped)]
+    return [first, *rest]
+
+
+def _sentence(each: Option) -> str:
+    """What an option is, its choices and its default."""
+    kind, optional = value_type(each.annotation)
     text, _, default = each.description.partition(" Default: ")
     text = text.rstrip(".")
     if each.variants:
@@ -204,11 +229,4 @@ def _described(each: Option) -> list[str]:
         text += f". One of {', '.join([*choices, *(['none'] if optional else [])])}"
     known = each.default not in (None, (), inspect.Parameter.empty, False)
     default = default.rstrip(".") or (as_text(each.default) if known else "")
-    text = f"{text[:1].upper()}{text[1:]}.{f' Default: {default}.' if default else ''}"
-    wrapped = textwrap.wrap(text, _WIDTH - _COLUMN) or [""]
-    start = f"  {flag}"
-    first = f"{start:<{_COLUMN}}{wrapped[0]}"
-    rest = [" " * _COLUMN + line for line in wrapped[1:]]
-    if len(start) >= _COLUMN:
-        return [start, *(" " * _COLUMN + line for line in wrapped)]
-    return [first, *rest]
+    return f"{text[:1].upper()}{text[1:]}.{f' Default: {default}.' if default else ''}"

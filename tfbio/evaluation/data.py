@@ -84,7 +84,7 @@ class DataRequest:
         source: what the user gave in place of a name.
         data_dir: where data sets are kept, or the folder of images.
         max_bad_images: number of unreadable images to go on with.
-        split: its name; None for the one that is held out.
+        split: its name; None for the one to evaluate on.
         batch_size, image_size, framing, presentation: see `EvaluationData`.
     """
 

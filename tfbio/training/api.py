@@ -17,7 +17,7 @@ import keras
 from tfbio._configuration import build, options_of
 from tfbio.datasets.catalog import load_dataset
 from tfbio.datasets.own_data import as_data_source
-from tfbio.datasets.registry import dataset_info
+from tfbio.datasets.registry import canonical_name, corrupted_base, dataset_info
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.models.registry import model_info
@@ -207,7 +207,8 @@ def settled(config: TrainingConfig) -> TrainingConfig:
 
 def _sized(model: ModelConfig, data: DataConfig) -> ModelConfig:
     dataset = dataset_info(data.name)
-    if dataset.kind != "embedded":
+    corrupted = corrupted_base(canonical_name(data.name)) is not None
+    if dataset.kind != "embedded" or corrupted:
         return model
     info = model_info(model.name)
     sizes = dict(info.published(info.quick_start) if model.full_size else info.quick_start)
