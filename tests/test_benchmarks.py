@@ -88,7 +88,8 @@ def test_onednn_is_measured_without_pytorch(tmp_path):
         "--cases=CenterSurround", "--repeats=1", f"--output={output}", command="onednn.py"
     )
     assert answer.returncode == 0, answer.stderr[-3000:]
-    assert "| CenterSurround | forward " in answer.stdout
+    rows = [line.split("|")[1:3] for line in answer.stdout.splitlines() if "CenterSurround" in line]
+    assert [row[1].strip() for row in rows] == ["forward", "forward+backward"]
     milliseconds = json.loads(output.read_text())["milliseconds"]["CenterSurround"]
     for mode in ("forward", "forward+backward"):
         assert all(milliseconds[mode][side][0] > 0 for side in ("with", "without"))
