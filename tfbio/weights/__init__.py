@@ -1,15 +1,8 @@
 """Weights of the original projects into our models, strictly, and back."""
 
-# Each registers what the files of its family look like.
-from tfbio.weights import (
-    bl_rcnn,
-    cornet,
-    divisive_normalization,
-    keras_layers,
-    shape_selective,
-    v1_components,
-    vonenet,
-)
+import importlib
+import pkgutil
+
 from tfbio.weights.errors import WeightsError
 from tfbio.weights.loading import WeightsReport, load_weights
 from tfbio.weights.origin import (
@@ -43,3 +36,7 @@ __all__ = [
     "v1_components",
     "vonenet",
 ]
+
+# The file of each family registers what its files look like.
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
