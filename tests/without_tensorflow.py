@@ -111,11 +111,19 @@ def bl_rcnn(every: bool) -> None:
 
 
 def v1_components(every: bool) -> None:
-    """Every layer with all gradients, and ResNet50s."""
+    """Layers with all gradients, and ResNet50s."""
     from layers import v1_golden as of_layers
     from models import v1_golden as of_models
 
-    for case in of_layers.CASES:
+    one_of_each = (
+        "dog_conv_02_k2_bias_rect",
+        "dog_layer_01_partial",
+        "local_02_stride2_bias",
+        "cirincione_02_k5",
+        "opponent_01_c8",
+        "polar_02_small_linear",
+    )
+    for case in of_layers.CASES if every else one_of_each:
         _check(of_layers.errors(case), of_layers.tolerance, case)
     for case in of_models.CASES if every else ("composite_a",):
         assert of_models.logits_error(case) < 1e-4, case
@@ -126,7 +134,7 @@ def vonenet(every: bool) -> None:
     from layers import vone_golden as of_layers
     from models import vone_golden as of_models
 
-    for case in of_layers.CASES:
+    for case in of_layers.CASES if every else of_layers.CASES[:1]:
         _check(of_layers.errors(case), lambda case, name: 1e-5, case)
     for case in ("vone_cornets", "vone_resnet50") if every else ("vone_cornets",):
         assert of_models.logits_error(case) < 1e-4, case
@@ -147,27 +155,28 @@ def vonenet(every: bool) -> None:
 
 
 def divisive_normalization(every: bool) -> None:
-    """Every layer with all gradients, and networks."""
+    """Layers with all gradients, and networks."""
     from layers import divnorm_golden as of_layers
     from models import divnorm_golden as of_models
 
-    for case in of_layers.CASES:
+    one_of_each = ("heeger_01_c16_p05", "divnorm2d_02_power3_relu", "ken_02_beta")
+    for case in of_layers.CASES if every else one_of_each:
         _check(of_layers.errors(case), of_layers.tolerance, case)
-    small = ("alexnet_cifar100_ken", "resnet18_imagenet_ours_p05")
-    for case in (*small, "resnet50_imagenet_ours_p1") if every else small:
+    models = ("alexnet_cifar100_ken", "resnet18_imagenet_ours_p05", "resnet50_imagenet_ours_p1")
+    for case in models if every else models[:1]:
         assert of_models.logits_error(case) < 1e-4, case
 
 
 def shape_selective_rnns(every: bool) -> None:
-    """Every cell at every time step, with all gradients, and a tower."""
+    """Cells at every time step, with all gradients, and a tower."""
     from layers import cells_golden, fgru_golden, hgru_golden
     from models import towers_golden
 
     for case in cells_golden.CASES:
         _check(cells_golden.errors(case), lambda case, name: 1e-5, case)
-    for case in hgru_golden.CASES:
+    for case in hgru_golden.CASES if every else ("hgru_cell_train",):
         _check(hgru_golden.errors(case), hgru_golden.tolerance, case)
-    for case in fgru_golden.CASES:
+    for case in fgru_golden.CASES if every else ("fgru_gala", "fgru_topdown"):
         _check(fgru_golden.errors(case), lambda case, name: fgru_golden.tolerance(name), case)
     case = "shaperec_tower_rnn"
     errors = towers_golden.errors(case, towers_golden.make_model(case))
