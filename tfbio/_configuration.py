@@ -14,6 +14,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tfbio._documentation import described_arguments
@@ -220,7 +221,7 @@ def values_of(configuration: Any) -> dict[str, Any]:
 
 
 def as_json(configuration: Any, settings_only: bool = True) -> dict[str, Any]:
-    """A configuration as nested dicts of plain values, for a file.
+    """A configuration as nested dicts of plain values, for a file; its paths are absolute.
 
     Args:
         configuration: a configuration.
@@ -236,6 +237,8 @@ def as_json(configuration: Any, settings_only: bool = True) -> dict[str, Any]:
         if settings_only and not field.metadata.get("setting", True):
             continue
         value = getattr(configuration, field.name)
+        if field.metadata.get("path"):
+            value = absolute(value)
         if dataclasses.is_dataclass(value):
             name = getattr(value, "name", None)
             is_variant = not any(each.name == "name" for each in dataclasses.fields(value))
@@ -246,6 +249,18 @@ def as_json(configuration: Any, settings_only: bool = True) -> dict[str, Any]:
         else:
             found[field.name] = _plain(value)
     return found
+
+
+def absolute(path: Any) -> str | None:
+    """A path that leads to the same place from every folder; addresses stay as they are.
+
+    Example:
+        >>> absolute("https://example.org/weights.h5"), absolute(None)
+        ('https://example.org/weights.h5', None)
+    """
+    if path is None or "://" in str(path):
+        return path
+    return str(Path(path).resolve())
 
 
 def from_json(configuration: type, content: Mapping[str, Any]) -> Any:

@@ -108,6 +108,22 @@ def test_a_configuration_is_read_as_it_was_written(config, tmp_path):
     assert open_run(tmp_path, "m-d", config) == (run, True)
 
 
+def test_paths_lead_to_the_same_place_from_every_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = TrainingConfig(ModelConfig(weights="bl.h5"), DataConfig("image_folder", "pictures"))
+    run, _ = open_run(tmp_path / "runs", "m-d", here)
+    kept = run.config()
+    assert (kept.model.weights, kept.data.data_dir) == tuple(
+        str(tmp_path / name) for name in ("bl.h5", "pictures")
+    )
+    assert f"--data_dir={tmp_path / 'pictures'}\n" in run.flags.read_text()
+    assert open_run(tmp_path / "runs", "m-d", here) == (run, True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert not kept.same_settings(here)
+
+
 def test_an_option_that_came_later_does_not_stop_a_run_from_going_on(tmp_path):
     run, _ = open_run(tmp_path, "m-d", FULL)
     content = json.loads(run.config_file.read_text())

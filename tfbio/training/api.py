@@ -186,7 +186,7 @@ def _is_of_another_model(name: str) -> bool:
 
 
 def settled(config: TrainingConfig) -> TrainingConfig:
-    """A configuration as it is kept: paths absolute, sizes on embedded data sets filled in.
+    """A configuration as it is kept: sizes on embedded data sets filled in.
 
     On an embedded data set a model has its quick size, one that a laptop trains in minutes, where
     nothing else is said; with `full_size` the published one.
@@ -194,15 +194,9 @@ def settled(config: TrainingConfig) -> TrainingConfig:
     Raises:
         UnknownNameError: there is no such data set.
     """
-    data = config.data
-    if data.data_dir is not None:
-        data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).resolve()))
-    model = config.model
-    if model.weights is not None and "://" not in str(model.weights):
-        model = dataclasses.replace(model, weights=str(Path(model.weights).resolve()))
-    if model.fingerprint is None and data.fingerprint is None:
-        model = _sized(model, data)
-    return config.replace(model=model, data=data)
+    if config.model.fingerprint is not None or config.data.fingerprint is not None:
+        return config
+    return config.replace(model=_sized(config.model, config.data))
 
 
 def _sized(model: ModelConfig, data: DataConfig) -> ModelConfig:

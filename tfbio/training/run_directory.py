@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import keras
 
-from tfbio._configuration import as_text, build, from_text, options_of, values_of
+from tfbio._configuration import absolute, as_text, build, from_text, options_of, values_of
 from tfbio.errors import InputError
 from tfbio.models.registry import model_info
 from tfbio.training.config import TrainingConfig
@@ -252,7 +252,7 @@ def flag_lines(config: TrainingConfig) -> str:
     values = values_of(config)
     arguments = values.pop("arguments")
     texts = {
-        name: as_text(value)
+        name: as_text(absolute(value) if options[name].facts.get("path") else value)
         for name, value in values.items()
         if value is not None and options[name].is_setting and not options[name].facts.get("hidden")
     }

@@ -55,7 +55,9 @@ def tracked(project: str | None, run: RunDirectory, config: TrainingConfig) -> I
         (run.path / _ID).write_text(opened.id)
 
         def record(row: Mapping[str, float]) -> None:
-            opened.log({f"epoch/{name}": row[name] for name in row if name not in _LOGGED_BY_KERAS})
+            logged = {f"epoch/{name}": row[name] for name in row if name not in _LOGGED_BY_KERAS}
+            # wandb's callback counts epochs from 0.
+            opened.log({**logged, "epoch/epoch": row["epoch"] - 1})
 
         yield [wandb.integration.keras.WandbMetricsLogger()], record
 
