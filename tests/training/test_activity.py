@@ -245,7 +245,7 @@ def test_a_training_is_the_same_with_the_recorder_and_without(tmp_path):
         np.testing.assert_allclose(weight, same, rtol=0, atol=1e-10)
     for state, same in zip(random_state(with_recorder), random_state(without), strict=True):
         np.testing.assert_array_equal(state, same)
-    assert _places(_rows(runs[1])) == [(0, 2), (0, 4), (1, 6), (1, 8)]
+    assert _places(_rows(runs[1])) == [(1, 2), (1, 4), (2, 6), (2, 8)]
     assert not (runs[0].path / "activity.csv").exists()
 
 
@@ -259,7 +259,7 @@ def test_a_row_holds_the_statistics_of_its_layer(uninterrupted):
     run, model = uninterrupted
     rows = _rows(run)
     assert list(rows[0]) == ["epoch", "step", "layer", *STATISTICS]
-    assert _places(rows) == [(0, 3), (0, 4), (1, 6), (1, 8)]
+    assert _places(rows) == [(1, 3), (1, 4), (2, 6), (2, 8)]
     layers = ["conv1", "conv2", "relu1", "relu2", "divnorm", "noise"]
     assert len(rows) == 4 * len(layers)
     last = rows[-len(layers) :]
@@ -302,7 +302,7 @@ def test_a_killed_run_has_the_rows_of_one_that_was_not(uninterrupted, tmp_path, 
 def test_a_run_cut_short_and_gone_on_with_has_no_row_too_many(uninterrupted, tmp_path):
     run, _ = open_run(tmp_path, "short")
     _train(run, RECORDED, max_steps=5)
-    assert _places(_rows(run)) == [(0, 3), (0, 4), (1, 5)]
+    assert _places(_rows(run)) == [(1, 3), (1, 4), (2, 5)]
     _train(run, RECORDED)
     _assert_same_rows(_rows(run), _rows(uninterrupted[0]))
     # A finished run is not trained, and nothing is recorded again.
@@ -314,7 +314,7 @@ def test_two_replicas_are_recorded_as_one(tmp_path):
     run, _ = open_run(tmp_path, "mirrored")
     model = _train(run, RECORDED, strategy=choose_strategy("mirrored", 2), max_steps=2)
     rows = _rows(run)
-    assert _places(rows) == [(0, 2)]
+    assert _places(rows) == [(1, 2)]
     _assert_measured(rows, model)
 
 
@@ -333,7 +333,7 @@ def test_any_number_of_layers_and_epochs_is_drawn(tmp_path, layers, epochs):
     rows = [
         {"epoch": epoch, "layer": f"layer{layer}", "mean": layer, "sparsity": 0.5,
          "correlation": np.nan if layer == 0 else 0.1}
-        for epoch in range(epochs) for layer in range(layers)
+        for epoch in range(1, epochs + 1) for layer in range(layers)
     ]  # fmt: skip
     plot_activity(rows, tmp_path / "activity.png")
     assert (tmp_path / "activity.png").read_bytes().startswith(b"\x89PNG")
