@@ -55,9 +55,13 @@ class FGRU(nn.Module):
             kernel = nn.Parameter(torch.empty(channels, channels, side, side))
             self.register_parameter(name, nn.init.orthogonal_(kernel))
         for name, value in (
-            ("conv_g1_b", 1.0), ("conv_g2_b", 1.0), ("alpha", 0.1), ("mu", 1.0), ("omega", 0.5),
+            ("conv_g1_b", 1.0),
+            ("conv_g2_b", 1.0),
+            ("alpha", 0.1),
+            ("mu", 1.0),
+            ("omega", 0.5),
             ("kappa", 0.5),
-        ):  # fmt: skip
+        ):
             # Right before a normalization a bias has no gradient but rounding noise.
             trained = not name.endswith("_b")
             parameter = nn.Parameter(torch.full((channels, 1, 1), value), requires_grad=trained)

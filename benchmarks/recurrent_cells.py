@@ -56,9 +56,12 @@ def _hgru(name: str, shape: tuple[int, ...], kernel_size: int, targets: Targets)
 
 def _fgru(name: str, shape: tuple[int, ...], targets: Targets) -> Case:
     ours = {
-        "cell": "FGRUCell", "filters": shape[-1], "kernel_size": 3, "timesteps": 8,
+        "cell": "FGRUCell",
+        "filters": shape[-1],
+        "kernel_size": 3,
+        "timesteps": 8,
         "input_shape": shape,
-    }  # fmt: skip
+    }
     theirs = {"channels": shape[-1], "kernel_size": 3, "timesteps": 8}
     return Case(
         name,

@@ -21,9 +21,7 @@ def time_table(measured: list[Measurement], mode: str) -> list[list[str]]:
         times = {side: of_side[mode] for side, of_side in each.milliseconds.items()}
         target = getattr(each.targets, mode.replace("+", "_"))
         ratio = times[THEIRS] / times[OURS]
-        row = [
-            each.case, _figure(times[OURS]), _figure(times[THEIRS]), *_against(ratio, target)
-        ]  # fmt: skip
+        row = [each.case, _figure(times[OURS]), _figure(times[THEIRS]), *_against(ratio, target)]
         if jit:
             row += [_figure(times[OURS_JIT]), f"{_figure(times[THEIRS] / times[OURS_JIT])}x"]
         rows.append([*row, *(f"{each.first_call[side][mode]:.2f}" for side in (OURS, THEIRS))])

@@ -48,12 +48,22 @@ _QUIET = 0.05
 _LOSS_TOLERANCE = 1e-3
 # In the original's order.
 CORRUPTIONS = (
-    "brightness", "defocus_blur", "fog",
-    "gaussian_noise", "impulse_noise", "motion_blur",
-    "shot_noise", "zoom_blur", "contrast",
-    "elastic_transform", "frost", "glass_blur",
-    "jpeg_compression", "pixelate", "snow",
-)  # fmt: skip
+    "brightness",
+    "defocus_blur",
+    "fog",
+    "gaussian_noise",
+    "impulse_noise",
+    "motion_blur",
+    "shot_noise",
+    "zoom_blur",
+    "contrast",
+    "elastic_transform",
+    "frost",
+    "glass_blur",
+    "jpeg_compression",
+    "pixelate",
+    "snow",
+)
 SETS = tuple((corruption, severity) for corruption in CORRUPTIONS for severity in range(1, 6))
 
 
@@ -193,20 +203,33 @@ def _compare(ours: dict[str, Any], theirs: dict[str, Any], images: int) -> None:
 def _table(measured: dict[str, dict[str, Any]]) -> list[list[str]]:
     rows = [
         [
-            "whole evaluation", "tfbio s", "PyTorch s", "ratio", "target", "met",
-            "tfbio ready s", "PyTorch ready s", "tfbio checks files, once, s",
+            "whole evaluation",
+            "tfbio s",
+            "PyTorch s",
+            "ratio",
+            "target",
+            "met",
+            "tfbio ready s",
+            "PyTorch ready s",
+            "tfbio checks files, once, s",
         ]
-    ]  # fmt: skip
+    ]
     for name, figures in measured.items():
         ours, theirs = (statistics.median(figures["seconds"][side]) for side in (OURS, THEIRS))
         ready = [statistics.median(figures["ready"][side]) for side in (OURS, THEIRS)]
         met = "yes" if theirs / ours >= _TARGET else "no"
         rows.append(
             [
-                name, f"{ours:.1f}", f"{theirs:.1f}", f"{theirs / ours:.2f}x", f"{_TARGET:g}x",
-                met, *(f"{seconds:.1f}" for seconds in ready), f"{figures['checking']:.1f}",
+                name,
+                f"{ours:.1f}",
+                f"{theirs:.1f}",
+                f"{theirs / ours:.2f}x",
+                f"{_TARGET:g}x",
+                met,
+                *(f"{seconds:.1f}" for seconds in ready),
+                f"{figures['checking']:.1f}",
             ]
-        )  # fmt: skip
+        )
     return rows
 
 

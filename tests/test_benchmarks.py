@@ -38,16 +38,22 @@ for side in (ours, theirs):
 def _run(*arguments, command="layers.py"):
     return subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / command), *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.skipif(not HAS_PYTORCH, reason="PyTorch is an extra")
 def test_both_sides_agree_and_are_timed(tmp_path):
     answer = _run(
-        "--cases", "TunedDivNorm,CenterSurround", "--repeats", "1",
-        "--output", str(tmp_path / "figures.json"),
-    )  # fmt: skip
+        "--cases",
+        "TunedDivNorm,CenterSurround",
+        "--repeats",
+        "1",
+        "--output",
+        str(tmp_path / "figures.json"),
+    )
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert "| forward " in answer.stdout
     assert "| peak memory" in answer.stdout
@@ -62,8 +68,11 @@ def test_both_sides_add_the_same_noise_and_draw_their_own():
     )
     answer = subprocess.run(
         [sys.executable, "-c", _SMALL_NOISY_CASE],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     assert answer.returncode == 0, answer.stderr[-3000:]
 
 

@@ -57,8 +57,14 @@ def test_slow_steps_are_a_line_every_ten_seconds_and_one_at_the_end(written, clo
         clock.now += 3
     lines = written().splitlines()
     assert [line.split("| ")[1].split(" ")[0] for line in lines] == [
-        "10/60", "20/60", "30/60", "40/60", "50/60", "60/60", "60/60"
-    ]  # fmt: skip
+        "10/60",
+        "20/60",
+        "30/60",
+        "40/60",
+        "50/60",
+        "60/60",
+        "60/60",
+    ]
 
 
 def test_steps_of_a_minute_are_a_line_each(written, clock):
@@ -88,9 +94,7 @@ def test_two_bars_at_once_do_not_mix(written):
         for _ in range(2):
             assert list(progress_bar(range(3), total=3, desc="inner")) == [0, 1, 2]
             outer.update()
-    assert [line.split(":")[0] for line in written().splitlines()] == [
-        "inner", "inner", "outer"
-    ]  # fmt: skip
+    assert [line.split(":")[0] for line in written().splitlines()] == ["inner", "inner", "outer"]
 
 
 def test_what_is_done_before_the_delay_is_not_said(written, clock):

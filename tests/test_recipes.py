@@ -102,10 +102,18 @@ def test_the_published_training_of_the_resnets():
         for recipe in (IMAGENET, TINY_IMAGENET)
     }
     both = {
-        "image_size": "64", "optimizer": "sgd", "momentum": "0.9", "weight_decay": "1e-5",
-        "learning_rate": "0.1", "schedule": "step", "milestones": "60,80", "decay_factor": "0.1",
-        "epochs": "100", "batch_size": "128", "precision": "mixed_float16",
-    }  # fmt: skip
+        "image_size": "64",
+        "optimizer": "sgd",
+        "momentum": "0.9",
+        "weight_decay": "1e-5",
+        "learning_rate": "0.1",
+        "schedule": "step",
+        "milestones": "60,80",
+        "decay_factor": "0.1",
+        "epochs": "100",
+        "batch_size": "128",
+        "precision": "mixed_float16",
+    }
     for each in settings.values():
         assert both.items() <= each.items()
     assert settings[IMAGENET]["augment"] == "random_resized_crop,flip"
@@ -124,11 +132,21 @@ def test_the_published_training_of_the_vonenets():
         if line.startswith("--")
     )
     published = {
-        "image_size": "224", "optimizer": "sgd", "momentum": "0.9", "weight_decay": "1e-4",
-        "learning_rate": "0.1", "schedule": "step", "milestones": "20,40,60", "epochs": "70",
-        "decay_factor": "0.1", "batch_size": "256", "noise_mode": "neuronal",
-        "noise_scale": "0.35", "noise_level": "0.07", "augment": "random_resized_crop,flip",
-    }  # fmt: skip
+        "image_size": "224",
+        "optimizer": "sgd",
+        "momentum": "0.9",
+        "weight_decay": "1e-4",
+        "learning_rate": "0.1",
+        "schedule": "step",
+        "milestones": "20,40,60",
+        "epochs": "70",
+        "decay_factor": "0.1",
+        "batch_size": "256",
+        "noise_mode": "neuronal",
+        "noise_scale": "0.35",
+        "noise_level": "0.07",
+        "augment": "random_resized_crop,flip",
+    }
     assert published.items() <= settings.items()
     assert float(settings["crop_ratio"]) * 256 == 224
 
@@ -142,11 +160,19 @@ def test_the_published_training_of_satbench(condition):
         if line.startswith("--")
     )
     published = {
-        "model": "bl_rcnn", "mode": "readout", "dataset": "imagenet16", "condition": condition,
-        "class_weights": "balanced", "image_size": "128", "resize_through": "224",
+        "model": "bl_rcnn",
+        "mode": "readout",
+        "dataset": "imagenet16",
+        "condition": condition,
+        "class_weights": "balanced",
+        "image_size": "128",
+        "resize_through": "224",
         "optimizer": "adam",
-        "learning_rate": "0.005", "schedule": "constant", "epochs": "100", "batch_size": "128",
-    }  # fmt: skip
+        "learning_rate": "0.005",
+        "schedule": "constant",
+        "epochs": "100",
+        "batch_size": "128",
+    }
     assert published.items() <= settings.items()
     assert "condition_level" not in settings
 

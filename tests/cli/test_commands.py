@@ -116,11 +116,16 @@ def test_evaluate_takes_a_model_with_weights(trained, pictures, tmp_path, capsys
     weights = trained / "bl_rcnn-image_folder" / "model.keras"
     assert (
         _run(
-            evaluate, "--model=bl_rcnn", f"--weights={weights}", "--dataset=ImageFolder",
-            f"--data_dir={pictures}", "--split=train", f"--output={tmp_path}",
+            evaluate,
+            "--model=bl_rcnn",
+            f"--weights={weights}",
+            "--dataset=ImageFolder",
+            f"--data_dir={pictures}",
+            "--split=train",
+            f"--output={tmp_path}",
         )
         == 0
-    )  # fmt: skip
+    )
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["images"] == 24
     assert results["image_size"] == [32, 32]
@@ -138,11 +143,17 @@ def test_evaluate_takes_a_native_weights_file(pictures, tmp_path, capsys):
     path = write_native_h5(tmp_path / "b.h5", list(layers.items()), weights)
     assert (
         _run(
-            evaluate, "--model=b_cnn", f"--weights={path}", "--image_size=32", "--width=0.03125",
-            "--dataset=image_folder", f"--data_dir={pictures}", f"--runs_dir={tmp_path}",
+            evaluate,
+            "--model=b_cnn",
+            f"--weights={path}",
+            "--image_size=32",
+            "--width=0.03125",
+            "--dataset=image_folder",
+            f"--data_dir={pictures}",
+            f"--runs_dir={tmp_path}",
         )
         == 0
-    )  # fmt: skip
+    )
     assert "37 tensors loaded from" in capsys.readouterr().out
     assert list((tmp_path / "b_cnn" / "evaluations").glob("*/results.json"))
 
@@ -171,11 +182,17 @@ def test_fine_tuning_says_that_the_readout_is_new(trained, tmp_path, capsys):
     weights = trained / "bl_rcnn-image_folder" / "model.keras"
     assert (
         _run(
-            train, "--dataset=image_folder", f"--data_dir={data}", *SMALL, "--timesteps=2",
-            "--max_steps=1", f"--weights={weights}", f"--runs_dir={tmp_path / 'runs'}",
+            train,
+            "--dataset=image_folder",
+            f"--data_dir={data}",
+            *SMALL,
+            "--timesteps=2",
+            "--max_steps=1",
+            f"--weights={weights}",
+            f"--runs_dir={tmp_path / 'runs'}",
         )
         == 0
-    )  # fmt: skip
+    )
     output = capsys.readouterr().out
     assert "the readout keeps its initial values: ReadoutDense/kernel (model (64, 2)" in output
     assert "Stopped after --max_steps=1" in output
@@ -259,8 +276,11 @@ def test_help_of_a_model_shows_its_arguments(capsys):
         (train, ["--batch_size=1000", "@data"], "one batch of 1000 images in the split 'train'"),
         (train, ["--weights=none.h5", "@data"], "a weights file at none.h5, found nothing"),
         (train, ["--runs_dir=@file", "@data"], "pass a folder of runs that is writable"),
-        (train, ["--batch_size=5", "--strategy=mirrored", "--devices=2", "@data"],
-         "a batch size that 2 replicas divide, received 5"),
+        (
+            train,
+            ["--batch_size=5", "--strategy=mirrored", "--devices=2", "@data"],
+            "a batch size that 2 replicas divide, received 5",
+        ),
         (train, ["--mode=finetune", "@data"], "weights to start from with --mode=finetune"),
         (train, ["--mode=tune"], "--mode=tune: value should be one of <train|finetune|readout>"),
         (train, ["--clip_value=1", "--clip_norm=1", "@data"], "one way to clip gradients"),
@@ -270,20 +290,32 @@ def test_help_of_a_model_shows_its_arguments(capsys):
         (train, ["--momentum=0.9", "@data"], "with sgd and rmsprop only, received 0.9 with adam"),
         (train, ["--schedule=step", "@data"], "milestones with the schedule step, received none"),
         (train, ["--schedule=step", "--milestones=6,4", "@data"], "received 6, 4"),
-        (train, ["--schedule=step", "--milestones=6,x", "@data"],
-         "Expected --milestones that are whole numbers, such as 60,80, received 6,x"),
+        (
+            train,
+            ["--schedule=step", "--milestones=6,x", "@data"],
+            "Expected --milestones that are whole numbers, such as 60,80, received 6,x",
+        ),
         (train, ["--milestones=6", "@data"], "milestones with the schedule step only"),
-        (train, ["--decay_factor=0.5", "@data"],
-         "decay_factor with the schedule step or plateau only, received the schedule cosine"),
+        (
+            train,
+            ["--decay_factor=0.5", "@data"],
+            "decay_factor with the schedule step or plateau only, received the schedule cosine",
+        ),
         (train, ["--patience=2", "@data"], "patience with the schedule plateau only"),
         (train, ["--plateau_threshold=0", "@data"], "plateau_threshold with the schedule pla"),
         (train, ["--schedule=plateau", "--patience=-1", "@data"], "a patience of 0 epochs or more"),
         (train, ["--schedule=plateau", "--decay_factor=1", "@data"], "above 0 and below 1 with"),
-        (train, ["--schedule=plateau", "--milestones=6", "@data"],
-         "milestones with the schedule step only, received the schedule plateau"),
+        (
+            train,
+            ["--schedule=plateau", "--milestones=6", "@data"],
+            "milestones with the schedule step only, received the schedule plateau",
+        ),
         (train, ["--nesterov", "@data"], "Nesterov's momentum with sgd only, received adam"),
-        (train, ["--optimizer=sgd", "--nesterov", "--momentum=0", "@data"],
-         "a momentum above 0 with Nesterov's momentum"),
+        (
+            train,
+            ["--optimizer=sgd", "--nesterov", "--momentum=0", "@data"],
+            "a momentum above 0 with Nesterov's momentum",
+        ),
         (train, ["--early_stopping=0", "@data"], "--early_stopping=0: 0 is not a positive"),
         (train, ["--seed=0", "--seeds=0,1", "@data"], "--seeds for several, received both"),
         (train, ["--seeds=0,x", "@data"], "--seeds that are whole numbers, such as 0,1,2"),
@@ -312,21 +344,27 @@ def test_help_of_a_model_shows_its_arguments(capsys):
         (evaluate, ["--weights=w.h5"], "received --weights alone"),
         (evaluate, ["--run=@run", "--model=bl_rcnn", "--weights=w.h5"], "received both"),
         (evaluate, ["--run=@run", "--image_size=64"], "Expected --image_size with --model and"),
-        (evaluate, ["--model=bl_rcnn", "--weights=@run/model.keras", "--width=1"],
-         "Expected no --width with"),
+        (
+            evaluate,
+            ["--model=bl_rcnn", "--weights=@run/model.keras", "--width=1"],
+            "Expected no --width with",
+        ),
         (evaluate, ["--model=b_cnn", "--weights=@run/model.keras"], "pass --model=bl_rcnn"),
         (train, ["--seed=5000000000"], "--seed=5000000000"),
         (train, ["--width=inf", "@data"], "a width above 0, received inf"),
         (evaluate, ["--run=@run", "--split=tset"], "Unknown split of image_folder 'tset'"),
         (evaluate, ["--run=@run", "--output=@file/results"], "pass an --output that is writable"),
-        (evaluate, ["--run=@run", "--dataset=image_folder", "--data_dir=@other"],
-         "(blue, green, red), received image_folder with 2 (a, b)"),
+        (
+            evaluate,
+            ["--run=@run", "--dataset=image_folder", "--data_dir=@other"],
+            "(blue, green, red), received image_folder with 2 (a, b)",
+        ),
         (export, ["--runs_dir=nowhere"], "a trained run in nowhere, found none"),
         (export, ["--run=@run", "--output=@file"], "@file"),
         (export, ["--run=@run", "--labels=none.txt"], "labels, one a line, received 'none.txt'"),
         (export, ["--run=@run", "--version=0"], "received 0"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_gets_one_sentence_and_exit_code_2(
     command, arguments, sentence, trained, pictures, tmp_path, monkeypatch, capfd
 ):

@@ -136,9 +136,13 @@ def test_corrupted_images_that_cannot_be_read_are_counted(noisy_run, pictures, t
         shutil.copytree(pictures, tmp_path / "pictures" / split)
     (tmp_path / "pictures" / "val" / "dark" / "0.png").write_bytes(b"")
     flags = [
-        "--dataset=image_folder_c", f"--data_dir={tmp_path / 'pictures'}", "--max_bad_images=1",
-        "--corruptions=fog", "--severities=1,2", f"--output={tmp_path / 'out'}",
-    ]  # fmt: skip
+        "--dataset=image_folder_c",
+        f"--data_dir={tmp_path / 'pictures'}",
+        "--max_bad_images=1",
+        "--corruptions=fog",
+        "--severities=1,2",
+        f"--output={tmp_path / 'out'}",
+    ]
     assert _run(evaluate, "--run", noisy_run, *flags) == 0
     printed = capsys.readouterr().out
     (left_out,) = (line for line in printed.splitlines() if line.startswith("Left out"))

@@ -34,12 +34,18 @@ def pictures(tmp_path_factory):
             {PooledDivNorm},
             {keras.layers.BatchNormalization},
         ),
-        (["--divnorm=exponential", "--initial_lambda=2", "--fix_all"], {ExponentialDivNorm},
-         {PooledDivNorm}),
-        (["--divnorm=none", "--l1_weights=0.001"], {keras.layers.BatchNormalization},
-         {PooledDivNorm, ExponentialDivNorm}),
+        (
+            ["--divnorm=exponential", "--initial_lambda=2", "--fix_all"],
+            {ExponentialDivNorm},
+            {PooledDivNorm},
+        ),
+        (
+            ["--divnorm=none", "--l1_weights=0.001"],
+            {keras.layers.BatchNormalization},
+            {PooledDivNorm, ExponentialDivNorm},
+        ),
     ],
-)  # fmt: skip
+)
 def test_modes(flags, kinds, absent, pictures, tmp_path):
     arguments = ["--model=alexnet_divnorm", "--dataset=image_folder", f"--data_dir={pictures}"]
     with pytest.raises(SystemExit) as stopped:

@@ -35,11 +35,20 @@ def pictures(tmp_path):
 def test_noise_is_chosen_kept_and_served(pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _run(
-        train, "--model=vone_alexnet", "--dataset=image_folder", f"--data_dir={pictures}",
-        "--image_size=32", "--width=0.0625", "--simple_channels=4", "--complex_channels=4",
-        "--visual_degrees=1", "--noise_mode=gaussian", "--noise_scale=2", "--epochs=1",
+        train,
+        "--model=vone_alexnet",
+        "--dataset=image_folder",
+        f"--data_dir={pictures}",
+        "--image_size=32",
+        "--width=0.0625",
+        "--simple_channels=4",
+        "--complex_channels=4",
+        "--visual_degrees=1",
+        "--noise_mode=gaussian",
+        "--noise_scale=2",
+        "--epochs=1",
         "--batch_size=4",
-    )  # fmt: skip
+    )
     run = tmp_path / "runs" / "vone_alexnet-image_folder"
     model = keras.saving.load_model(run / "model.keras")
     noise = model.get_layer("vone_block").noise
@@ -55,8 +64,10 @@ def test_noise_is_chosen_kept_and_served(pictures, tmp_path, monkeypatch):
         return [row["loss"] for row in results["time_steps"]]
 
     for still in (
-        ["--noise=off"], ["--noise=fixed", "--noise_seed=3"], ["--noise=sample", "--noise_seed=3"],
-    ):  # fmt: skip
+        ["--noise=off"],
+        ["--noise=fixed", "--noise_seed=3"],
+        ["--noise=sample", "--noise_seed=3"],
+    ):
         assert losses(*still) == losses(*still)
     assert losses("--noise=off") != losses("--noise=fixed")
     # Evaluation goes on from where the samples of the run stood: it repeats, too.

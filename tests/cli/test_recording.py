@@ -27,22 +27,34 @@ def pictures(tmp_path_factory):
 
 def _train(pictures, runs, *flags):
     with pytest.raises(SystemExit) as stopped:
-        train.main([
-            "train.py", "--model=b_cnn", "--dataset=image_folder", f"--data_dir={pictures}",
-            "--image_size=32", "--width=0.03125", "--batch_size=8", "--epochs=2",
-            f"--runs_dir={runs}", *flags,
-        ])  # fmt: skip
+        train.main(
+            [
+                "train.py",
+                "--model=b_cnn",
+                "--dataset=image_folder",
+                f"--data_dir={pictures}",
+                "--image_size=32",
+                "--width=0.03125",
+                "--batch_size=8",
+                "--epochs=2",
+                f"--runs_dir={runs}",
+                *flags,
+            ]
+        )
     return stopped.value.code
 
 
 def test_activity_is_recorded(pictures, tmp_path):
     assert (
         _train(
-            pictures, tmp_path, "--record_activity=ReLU_*,Conv_Layer_0", "--record_images=6",
+            pictures,
+            tmp_path,
+            "--record_activity=ReLU_*,Conv_Layer_0",
+            "--record_images=6",
             "--record_steps=3",
         )
         == 0
-    )  # fmt: skip
+    )
     run = tmp_path / "b_cnn-image_folder"
     with (run / "activity.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

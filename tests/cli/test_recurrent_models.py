@@ -21,9 +21,15 @@ SMALL = {
 }
 # All of them take two minutes.
 SLOW = (
-    "conv_tower", "rnn_tower", "lstm_tower", "reciprocal_tower", "hgru_tower", "fgru_tower",
-    "gammanet", "hgru",
-)  # fmt: skip
+    "conv_tower",
+    "rnn_tower",
+    "lstm_tower",
+    "reciprocal_tower",
+    "hgru_tower",
+    "fgru_tower",
+    "gammanet",
+    "hgru",
+)
 
 
 def _run(command, *arguments):
@@ -52,10 +58,21 @@ def test_trains_saves_reloads_and_exports(name, pictures, tmp_path, capsys):
     recurrent = tfbio.model_info(name).recurrent
     small = SMALL.get(name, ["--image_size=48", "--width=0.0625"])
     steps = ["--timesteps=2"] if recurrent else []
-    assert _run(
-        train, f"--model={name}", "--dataset=image_folder", f"--data_dir={pictures}", runs,
-        "--epochs=1", "--batch_size=8", "--clip_value=0.7", *small, *steps,
-    ) == 0  # fmt: skip
+    assert (
+        _run(
+            train,
+            f"--model={name}",
+            "--dataset=image_folder",
+            f"--data_dir={pictures}",
+            runs,
+            "--epochs=1",
+            "--batch_size=8",
+            "--clip_value=0.7",
+            *small,
+            *steps,
+        )
+        == 0
+    )
     run = tmp_path / "runs" / f"{name}-image_folder"
     model = keras.saving.load_model(run / "model.keras")
     # Trained on the last time step, as the originals.
@@ -80,22 +97,42 @@ def test_trains_saves_reloads_and_exports(name, pictures, tmp_path, capsys):
 
 
 def test_training_on_every_time_step(pictures, tmp_path):
-    assert _run(
-        train, "--model=rnn_tower", "--dataset=image_folder", f"--data_dir={pictures}",
-        f"--runs_dir={tmp_path}", "--image_size=32", "--width=0.03125", "--timesteps=2",
-        "--epochs=1", "--batch_size=8", "--return_sequences",
-    ) == 0  # fmt: skip
+    assert (
+        _run(
+            train,
+            "--model=rnn_tower",
+            "--dataset=image_folder",
+            f"--data_dir={pictures}",
+            f"--runs_dir={tmp_path}",
+            "--image_size=32",
+            "--width=0.03125",
+            "--timesteps=2",
+            "--epochs=1",
+            "--batch_size=8",
+            "--return_sequences",
+        )
+        == 0
+    )
     run = tmp_path / "rnn_tower-image_folder"
     assert keras.saving.load_model(run / "model.keras").output_shape == (None, 2, 2)
     assert len(json.loads((run / "summary.json").read_text())["time_steps"]) == 2
 
 
 def test_the_number_of_time_steps_of_some_models_is_fixed(pictures, tmp_path, capsys):
-    assert _run(
-        train, "--model=b_cnn", "--dataset=image_folder", f"--data_dir={pictures}",
-        f"--runs_dir={tmp_path}", "--image_size=32", "--width=0.03125", "--max_steps=1",
-        "--batch_size=8",
-    ) == 0  # fmt: skip
+    assert (
+        _run(
+            train,
+            "--model=b_cnn",
+            "--dataset=image_folder",
+            f"--data_dir={pictures}",
+            f"--runs_dir={tmp_path}",
+            "--image_size=32",
+            "--width=0.03125",
+            "--max_steps=1",
+            "--batch_size=8",
+        )
+        == 0
+    )
     assert _run(evaluate, f"--runs_dir={tmp_path}", "--timesteps=5") == 2
     error = capsys.readouterr().err
     assert "Expected a model whose number of time steps can change, received 'b_cnn'" in error

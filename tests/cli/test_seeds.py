@@ -15,9 +15,13 @@ from PIL import Image
 from tfbio.cli import evaluate, train
 
 SMALL = [
-    "--model=b_cnn", "--image_size=32", "--width=0.03125", "--batch_size=4", "--precision=float64",
+    "--model=b_cnn",
+    "--image_size=32",
+    "--width=0.03125",
+    "--batch_size=4",
+    "--precision=float64",
     "--learning_rate=0.01",
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +61,11 @@ def seeds(data, tmp_path_factory):
 
 def test_each_seed_has_its_run_and_all_have_a_table(seeds):
     assert sorted(os.listdir(seeds)) == [
-        "b_cnn-image_folder-seed3", "b_cnn-image_folder-seed5",
-        "b_cnn-image_folder-seeds.csv", "b_cnn-image_folder-seeds.json",
-    ]  # fmt: skip
+        "b_cnn-image_folder-seed3",
+        "b_cnn-image_folder-seed5",
+        "b_cnn-image_folder-seeds.csv",
+        "b_cnn-image_folder-seeds.json",
+    ]
     results = json.loads((seeds / "b_cnn-image_folder-seeds.json").read_text())
     by_seed = {}
     for row in results["seeds"]:
@@ -114,10 +120,17 @@ def test_the_same_command_trains_nothing_again(seeds, data, tmp_path, capsys):
 def test_a_training_that_stops_early_is_finished(data, tmp_path, capsys):
     # Noise cannot be told apart: no accuracy grows for long.
     how = [
-        *data, "--epochs=40", "--optimizer=sgd", "--nesterov", "--learning_rate=0.05",
-        "--schedule=plateau", "--patience=0", "--plateau_threshold=0.5", "--early_stopping=1",
+        *data,
+        "--epochs=40",
+        "--optimizer=sgd",
+        "--nesterov",
+        "--learning_rate=0.05",
+        "--schedule=plateau",
+        "--patience=0",
+        "--plateau_threshold=0.5",
+        "--early_stopping=1",
         f"--runs_dir={tmp_path}",
-    ]  # fmt: skip
+    ]
     assert _run(train, *how) == 0
     run = tmp_path / "b_cnn-image_folder"
     summary = json.loads((run / "summary.json").read_text())

@@ -77,11 +77,21 @@ def _train(tmp_path, *more):
             pixels = rng.integers(0, 120, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels + 120 * (name == "light")).save(folder / name / f"{number}.png")
     with pytest.raises(SystemExit) as stopped:
-        train.main([
-            "train.py", "--model=b_cnn", "--dataset=image_folder", f"--data_dir={folder}",
-            "--image_size=32", "--width=0.03125", "--batch_size=8", "--epochs=2",
-            f"--runs_dir={tmp_path / 'runs'}", "--wandb_project=vision", *more,
-        ])  # fmt: skip
+        train.main(
+            [
+                "train.py",
+                "--model=b_cnn",
+                "--dataset=image_folder",
+                f"--data_dir={folder}",
+                "--image_size=32",
+                "--width=0.03125",
+                "--batch_size=8",
+                "--epochs=2",
+                f"--runs_dir={tmp_path / 'runs'}",
+                "--wandb_project=vision",
+                *more,
+            ]
+        )
     return stopped.value.code
 
 

@@ -43,9 +43,15 @@ class Session:
         self.graph = ctypes.c_void_p(self.tf.TF_NewGraph())
         tags = (ctypes.c_char_p * 1)(b"serve")
         session = self.tf.TF_LoadSessionFromSavedModel(
-            ctypes.c_void_p(self.tf.TF_NewSessionOptions()), None, saved_model.encode(), tags, 1,
-            self.graph, None, self.status,
-        )  # fmt: skip
+            ctypes.c_void_p(self.tf.TF_NewSessionOptions()),
+            None,
+            saved_model.encode(),
+            tags,
+            1,
+            self.graph,
+            None,
+            self.status,
+        )
         self.check()
         self.session = ctypes.c_void_p(session)
 
@@ -59,9 +65,19 @@ class Session:
         outputs = (Output * len(output_names))(*map(self.tensor, output_names))
         results = (ctypes.c_void_p * len(output_names))()
         self.tf.TF_SessionRun(
-            self.session, None, inputs, values, 1, outputs, results, len(output_names),
-            None, 0, None, self.status,
-        )  # fmt: skip
+            self.session,
+            None,
+            inputs,
+            values,
+            1,
+            outputs,
+            results,
+            len(output_names),
+            None,
+            0,
+            None,
+            self.status,
+        )
         self.check()
         return [self.to_array(ctypes.c_void_p(result)) for result in results]
 

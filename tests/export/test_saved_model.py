@@ -141,8 +141,12 @@ def run_script(script, *arguments, cwd):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     finished = subprocess.run(
         [sys.executable, "-I", str(HERE / script), *map(str, arguments)],
-        cwd=cwd, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert finished.returncode == 0, finished.stderr
 
 
@@ -234,8 +238,11 @@ def test_served_without_keras_after_a_move(exported, tmp_path):
     np.savez(tmp_path / "inputs.npz", **exported.inputs)
     run_script(
         "serve_without_keras.py",
-        exported.path, tmp_path / "inputs.npz", tmp_path / "outputs.npz", cwd=tmp_path,
-    )  # fmt: skip
+        exported.path,
+        tmp_path / "inputs.npz",
+        tmp_path / "outputs.npz",
+        cwd=tmp_path,
+    )
     exported.assert_outputs(tmp_path / "outputs.npz")
 
 
@@ -247,9 +254,13 @@ def test_served_through_the_c_api(exported, tmp_path):
     (tmp_path / "signatures.json").write_text(json.dumps(signature_tensors(exported.path)))
     run_script(
         "serve_with_c_api.py",
-        found[0], exported.path, tmp_path / "signatures.json",
-        tmp_path / "inputs.npz", tmp_path / "outputs.npz", cwd=tmp_path,
-    )  # fmt: skip
+        found[0],
+        exported.path,
+        tmp_path / "signatures.json",
+        tmp_path / "inputs.npz",
+        tmp_path / "outputs.npz",
+        cwd=tmp_path,
+    )
     exported.assert_outputs(tmp_path / "outputs.npz")
 
 

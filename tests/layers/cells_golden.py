@@ -55,9 +55,13 @@ def make_cell(config: dict, **arguments: Any) -> ConvCell:
             config["preconv_kernel"] if config["do_preconv"] else None
         )
     return cell(
-        config["out_channels"], config["kernel_size"], config["stride"], config["activation"],
-        NORMALIZATIONS[config["normalization"]], **arguments,
-    )  # fmt: skip
+        config["out_channels"],
+        config["kernel_size"],
+        config["stride"],
+        config["activation"],
+        NORMALIZATIONS[config["normalization"]],
+        **arguments,
+    )
 
 
 def in_our_layout(config: dict, theirs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -23,11 +23,19 @@ def make_layer(case: str) -> keras.layers.Layer:
             init["lamb"], init["alpha"], init["beta"], init["k"], init["fix_all"]
         )
     return PooledDivNorm(
-        init["p"], init["power"], init["gamma"], init["sigma"], init["eps"],
-        init["single_gamma"], init["single_sigma"], init["fix_gamma"] or init["fix_all"],
-        init["fix_sigma"] or init["fix_all"], init["normalize_gamma"], init["normalize_sigma"],
+        init["p"],
+        init["power"],
+        init["gamma"],
+        init["sigma"],
+        init["eps"],
+        init["single_gamma"],
+        init["single_sigma"],
+        init["fix_gamma"] or init["fix_all"],
+        init["fix_sigma"] or init["fix_all"],
+        init["normalize_gamma"],
+        init["normalize_sigma"],
         upstream_exact=True,
-    )  # fmt: skip
+    )
 
 
 def errors(case: str) -> dict[str, float]:

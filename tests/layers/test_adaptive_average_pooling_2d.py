@@ -73,9 +73,11 @@ def test_one_number_is_both_sizes():
 @pytest.mark.parametrize("output_size", [3, (2, 7)])
 def test_passes_the_checks_of_every_layer(output_size, tmp_path):
     check_layer(
-        lambda: AdaptiveAveragePooling2D(output_size), [(8, 8, 4), (5, 7, 2), (1, 1, 3)],
-        trainable=0, tmp_path=tmp_path,
-    )  # fmt: skip
+        lambda: AdaptiveAveragePooling2D(output_size),
+        [(8, 8, 4), (5, 7, 2), (1, 1, 3)],
+        trainable=0,
+        tmp_path=tmp_path,
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,11 @@ def test_filters_the_first_channels_and_passes_the_rest_on():
 @pytest.mark.parametrize("exact", [False, True])
 def test_passes_the_checks_of_every_layer(exact, tmp_path):
     check_layer(
-        lambda: CenterSurround(2, 3, upstream_exact=exact), [(8, 8, 4), (5, 7, 2), (1, 1, 3)],
-        trainable=4, tmp_path=tmp_path,
-    )  # fmt: skip
+        lambda: CenterSurround(2, 3, upstream_exact=exact),
+        [(8, 8, 4), (5, 7, 2), (1, 1, 3)],
+        trainable=4,
+        tmp_path=tmp_path,
+    )
 
 
 def test_too_few_channels_are_refused():

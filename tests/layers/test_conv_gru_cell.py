@@ -66,9 +66,8 @@ def test_an_open_update_gate_keeps_nothing_of_the_past_and_a_closed_one_all(upst
 
 def test_passes_the_checks_of_every_layer(tmp_path):
     check_layer(
-        lambda: Unroll(
-            ConvGRUCell(4, 3, normalization="layer", upstream_exact=True), timesteps=2
-        ),
+        lambda: Unroll(ConvGRUCell(4, 3, normalization="layer", upstream_exact=True), timesteps=2),
         [(6, 6, 3), (5, 7, 2)],
-        trainable=6, tmp_path=tmp_path,
-    )  # fmt: skip
+        trainable=6,
+        tmp_path=tmp_path,
+    )

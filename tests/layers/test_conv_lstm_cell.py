@@ -80,9 +80,8 @@ def test_without_kernels_of_the_memory_it_is_that_of_keras():
 
 def test_passes_the_checks_of_every_layer(tmp_path):
     check_layer(
-        lambda: Unroll(
-            ConvLSTMCell(4, 3, normalization="layer", upstream_exact=True), timesteps=2
-        ),
+        lambda: Unroll(ConvLSTMCell(4, 3, normalization="layer", upstream_exact=True), timesteps=2),
         [(6, 6, 3), (5, 7, 2)],
-        trainable=10, tmp_path=tmp_path,
-    )  # fmt: skip
+        trainable=10,
+        tmp_path=tmp_path,
+    )

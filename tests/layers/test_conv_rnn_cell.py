@@ -53,8 +53,9 @@ def test_passes_the_checks_of_every_layer(kernel_size, strides, tmp_path):
     check_layer(
         lambda: Unroll(ConvRNNCell(4, kernel_size, strides, normalization="layer"), timesteps=2),
         [(6, 6, 3), (5, 7, 2)],
-        trainable=6, tmp_path=tmp_path,
-    )  # fmt: skip
+        trainable=6,
+        tmp_path=tmp_path,
+    )
 
 
 # === What all cells share ===

@@ -60,17 +60,26 @@ def test_equals_the_equation_in_float64(exact, strides, padding, dilation, zeros
     rng = np.random.default_rng(2)
     image = rng.standard_normal((2, 13, 11, 3))
     layer = DoGConv2D(
-        4, 5, strides, padding, dilation, upstream_exact=exact, dtype="float64",
-    )  # fmt: skip
+        4,
+        5,
+        strides,
+        padding,
+        dilation,
+        upstream_exact=exact,
+        dtype="float64",
+    )
     layer.build(image.shape)
     layer.sigma1.assign(rng.uniform(-0.2, 2, (3, 4)))  # some are held at their limit
     layer.sigma2_scale.assign(rng.uniform(0.8, 2.2, (3, 4)))
     layer.total_scale.assign(rng.standard_normal((3, 4)))
     layer.bias.assign(rng.standard_normal(4))
     expected = cross_correlate(
-        image, _naive_kernel(layer, exact), keras.tree.flatten((strides, strides))[:2], zeros,
+        image,
+        _naive_kernel(layer, exact),
+        keras.tree.flatten((strides, strides))[:2],
+        zeros,
         keras.tree.flatten((dilation, dilation))[:2],
-    )  # fmt: skip
+    )
     output = layer(image)
     assert layer.compute_output_shape(image.shape) == tuple(output.shape)
     assert relative_error(output, expected + np.asarray(layer.bias)) < 1e-10
@@ -108,8 +117,10 @@ def test_a_textbook_kernel_has_its_gain_for_norm_and_two_lobes():
 def test_passes_the_checks_of_every_layer(exact, tmp_path):
     check_layer(
         lambda: DoGConv2D(4, 3, 2, 1, groups=2, upstream_exact=exact),
-        [(8, 8, 4), (5, 7, 2), (1, 1, 2)], trainable=4, tmp_path=tmp_path,
-    )  # fmt: skip
+        [(8, 8, 4), (5, 7, 2), (1, 1, 2)],
+        trainable=4,
+        tmp_path=tmp_path,
+    )
 
 
 def test_zero_gains_have_finite_gradients():

@@ -78,9 +78,11 @@ def test_what_is_fixed():
 @pytest.mark.parametrize("beta", [1.0, 0.5])
 def test_as_every_layer(beta, tmp_path):
     check_layer(
-        lambda: ExponentialDivNorm(1.0, initial_beta=beta), [(5, 7, 12), (1, 1, 3)], trainable=4,
+        lambda: ExponentialDivNorm(1.0, initial_beta=beta),
+        [(5, 7, 12), (1, 1, 3)],
+        trainable=4,
         tmp_path=tmp_path,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,11 @@ def test_a_sequence_drives_each_time_step_and_a_given_state_begins():
 def test_is_a_layer(choice, trainable, non_trainable, tmp_path):
     check_layer(
         lambda: Unroll(FGRUCell(4, **choice), timesteps=2),
-        [(6, 7, 4), (5, 5, 4)], trainable, non_trainable, tmp_path,
-    )  # fmt: skip
+        [(6, 7, 4), (5, 5, 4)],
+        trainable,
+        non_trainable,
+        tmp_path,
+    )
     cell = FGRUCell(4, **choice)
     assert {*cell.get_config()} >= {*choice}
 

@@ -63,12 +63,14 @@ def test_single_precision_and_every_gradient():
 
     found = gradients(
         tf.function(lambda x, w: convolve_in_frequency(x, spectrum(w, (24, 25)), (15, 15))),
-        inputs, kernel,
-    )  # fmt: skip
+        inputs,
+        kernel,
+    )
     exact = gradients(
         lambda x, w: convolve(x, w, padding="same"),
-        inputs.astype("float64"), kernel.astype("float64"),
-    )  # fmt: skip
+        inputs.astype("float64"),
+        kernel.astype("float64"),
+    )
     for ours, theirs in zip(found, exact, strict=True):
         assert ours.dtype == tf.float32
         # Measured: 6e-7.

@@ -28,9 +28,12 @@ def _parameters(filters, seed=0):
 
 def _layer(channels=CHANNELS, kernel_size=3, strides=2, **arguments):
     return GaborConv2D(
-        **_parameters(len(channels)), channels=channels, kernel_size=kernel_size, strides=strides,
+        **_parameters(len(channels)),
+        channels=channels,
+        kernel_size=kernel_size,
+        strides=strides,
         **arguments,
-    )  # fmt: skip
+    )
 
 
 # === The equation ===
@@ -78,9 +81,7 @@ def test_filters_equal_the_equation_in_float64(size):
 )
 def test_equals_loops_over_pixels_in_float64(shape, kernel_size, strides, padding, zeros):
     image = np.random.default_rng(1).standard_normal((2, *shape, 3))
-    layer = _layer(
-        kernel_size=kernel_size, strides=strides, padding=padding, dtype="float64"
-    )  # fmt: skip
+    layer = _layer(kernel_size=kernel_size, strides=strides, padding=padding, dtype="float64")
     kernel = gabor_bank(kernel_size, CHANNELS, 3, **_parameters(5))
     both = strides if isinstance(strides, tuple) else (strides, strides)
     expected = cross_correlate(image, kernel, both, zeros)
@@ -126,9 +127,12 @@ def test_gradient_of_the_image_is_that_of_a_dense_convolution():
 @pytest.mark.parametrize("arguments", [{}, {"padding": "same"}, {"strides": (1, 3), "padding": 2}])
 def test_passes_the_checks_of_every_layer(arguments, tmp_path):
     check_layer(
-        lambda: _layer(**arguments), [(8, 8, 3), (5, 7, 4), (1, 1, 3)],
-        trainable=0, non_trainable=1, tmp_path=tmp_path,
-    )  # fmt: skip
+        lambda: _layer(**arguments),
+        [(8, 8, 3), (5, 7, 4), (1, 1, 3)],
+        trainable=0,
+        non_trainable=1,
+        tmp_path=tmp_path,
+    )
 
 
 def test_takes_sampled_parameters():

@@ -12,8 +12,12 @@ from tfbio.layers import sample_channels, sample_gabor_parameters
 SETS = load_case("vone_gabor_params")
 # Their name of a converted parameter to ours.
 CONVERTED = {
-    "sf": "sf", "theta": "theta", "sigx": "sigma_x", "sigy": "sigma_y", "phase": "phase",
-}  # fmt: skip
+    "sf": "sf",
+    "theta": "theta",
+    "sigx": "sigma_x",
+    "sigy": "sigma_y",
+    "phase": "phase",
+}
 CASES = sorted(path.stem for path in GOLDEN.glob("vone_*.npz") if path.stem != "vone_gabor_params")
 
 
@@ -41,9 +45,13 @@ def test_draws_the_originals_parameters(number):
     config, arrays = SETS
     drawn = config["sets"][number]
     parameters = sample_gabor_parameters(
-        drawn["features"], drawn["seed"], "uniform" if drawn["rand_flag"] else "neuronal",
-        drawn["sf_corr"], drawn["sf_max"], drawn["sf_min"],
-    )  # fmt: skip
+        drawn["features"],
+        drawn["seed"],
+        "uniform" if drawn["rand_flag"] else "neuronal",
+        drawn["sf_corr"],
+        drawn["sf_max"],
+        drawn["sf_min"],
+    )
     for name, ulps in {"theta": 0, "phase": 0, "sf": 1, "nx": 1, "ny": 1}.items():
         _assert_drawn(getattr(parameters, name), arrays[f"{number}/{name}"], name, ulps)
 
@@ -57,10 +65,11 @@ def test_all_cases_are_there():
 def test_filters_of_every_case_in_pixels(case):
     config, arrays = load_case(case)
     parameters = sample_gabor_parameters(
-        len(arrays["sf"]), config["gabor_seed"],
+        len(arrays["sf"]),
+        config["gabor_seed"],
         "uniform" if config["rand_param"] else "neuronal",
         *(config[name] for name in ("sf_corr", "sf_max", "sf_min") if name in config),
-    )  # fmt: skip
+    )
     in_pixels = parameters.in_pixels(config["image_size"] / config["visual_degrees"])
     assert set(in_pixels) == set(CONVERTED.values())
     # One division behind a power adds a rounding, the second, of two powers, two.

@@ -46,9 +46,10 @@ def test_equals_the_equation_in_float64(exact, size):
     layer.bias.assign([-1.5])
     half = size // 2
     pooled = cross_correlate(
-        image if exact else np.abs(image), _naive_pool(layer, exact),
+        image if exact else np.abs(image),
+        _naive_pool(layer, exact),
         zeros=((half, half), (half, half)),
-    )  # fmt: skip
+    )
     assert relative_error(layer(image), image / (pooled + 1.5)) < 1e-10
 
 
@@ -64,9 +65,12 @@ def test_signed_inputs_keep_their_sign_and_stay_below_the_input():
 def test_passes_the_checks_of_every_layer(exact, tmp_path):
     # Signed images may divide by zero in the original's form, which is for rates.
     check_layer(
-        lambda: GaussianDivNorm(3, upstream_exact=exact), [(8, 8, 4), (5, 7, 2), (1, 1, 3)],
-        trainable=7, tmp_path=tmp_path, rates=True,
-    )  # fmt: skip
+        lambda: GaussianDivNorm(3, upstream_exact=exact),
+        [(8, 8, 4), (5, 7, 2), (1, 1, 3)],
+        trainable=7,
+        tmp_path=tmp_path,
+        rates=True,
+    )
 
 
 def test_an_even_pool_is_refused():

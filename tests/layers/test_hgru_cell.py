@@ -85,10 +85,16 @@ def _loop(cell, inputs, h, timesteps):
     kernel, gates, biases, alpha, mu, kappa, gamma, omega = (
         variable.numpy()
         for variable in (
-            cell.recurrent_kernel, cell.gate_kernel, cell.gate_bias, cell.alpha, cell.mu,
-            cell.kappa, cell.gamma, cell.omega,
+            cell.recurrent_kernel,
+            cell.gate_kernel,
+            cell.gate_bias,
+            cell.alpha,
+            cell.mu,
+            cell.kappa,
+            cell.gamma,
+            cell.omega,
         )
-    )  # fmt: skip
+    )
     n, outputs = cell.filters, []
     for _ in range(timesteps):
         c1 = _convolve(_sigmoid(h @ gates[:, :n] + biases[:n]) * h, kernel[..., :n])
@@ -110,9 +116,7 @@ def _loop(cell, inputs, h, timesteps):
 @pytest.mark.parametrize("shared_kernel", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_equations(activation, shared_kernel, convolution):
-    cell = HGRUCell(
-        3, 5, activation, None, shared_kernel, convolution=convolution, dtype="float64"
-    )  # fmt: skip
+    cell = HGRUCell(3, 5, activation, None, shared_kernel, convolution=convolution, dtype="float64")
     inputs, h = _draw(2, 7, 9, 3), _draw(2, 7, 9, 3, seed=1)
     layer = Unroll(cell, timesteps=3)
     output = layer(tf.constant(inputs), initial_state=[tf.constant(h), tf.zeros_like(h)])
@@ -200,8 +204,10 @@ def test_noise_is_drawn_at_every_call_and_its_place_is_kept(tmp_path):
 def test_over_time_as_a_layer(arguments, trainable, tmp_path):
     check_layer(
         lambda: Unroll(HGRUCell(3, **arguments), timesteps=2),
-        [(7, 9, 3), (10, 10, 3)], trainable, tmp_path=tmp_path,
-    )  # fmt: skip
+        [(7, 9, 3), (10, 10, 3)],
+        trainable,
+        tmp_path=tmp_path,
+    )
 
 
 def test_one_state_is_enough_for_a_step():

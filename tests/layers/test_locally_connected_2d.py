@@ -69,9 +69,14 @@ def test_equals_the_equation_and_its_gradients_in_float64(size, kernel_size, str
     rng = np.random.default_rng(1)
     image = tf.constant(rng.standard_normal((3, *size, 2)))
     layer = LocallyConnected2D(
-        4, kernel_size, strides, padding, kernel_initializer="random_normal",
-        bias_initializer="random_normal", dtype="float64",
-    )  # fmt: skip
+        4,
+        kernel_size,
+        strides,
+        padding,
+        kernel_initializer="random_normal",
+        bias_initializer="random_normal",
+        dtype="float64",
+    )
     shape = layer.compute_output_shape(image.shape)
     cotangent = rng.standard_normal(shape)
     layer.build(image.shape)
@@ -87,9 +92,14 @@ def test_equals_the_equation_and_its_gradients_in_float64(size, kernel_size, str
 
     output, gradients = output_and_gradients(image)
     expected, expected_gradients = _naive(
-        image.numpy(), layer.kernel.numpy(), layer.bias.numpy(), cotangent,
-        kernel_size, strides, padding,
-    )  # fmt: skip
+        image.numpy(),
+        layer.kernel.numpy(),
+        layer.bias.numpy(),
+        cotangent,
+        kernel_size,
+        strides,
+        padding,
+    )
     assert tuple(output.shape) == shape
     assert relative_error(output, expected) < 1e-10
     assert relative_error(layer(image), expected) < 1e-10
@@ -133,9 +143,15 @@ def test_same_padding_with_a_stride_lies_where_keras_2_put_it():
 
 def test_activation_regularizers_and_constraints_are_applied():
     layer = LocallyConnected2D(
-        2, 2, activation="relu", kernel_regularizer="l2", bias_regularizer="l2",
-        activity_regularizer="l2", kernel_constraint="non_neg", bias_constraint="non_neg",
-    )  # fmt: skip
+        2,
+        2,
+        activation="relu",
+        kernel_regularizer="l2",
+        bias_regularizer="l2",
+        activity_regularizer="l2",
+        kernel_constraint="non_neg",
+        bias_constraint="non_neg",
+    )
     assert np.min(layer(np.random.default_rng(0).standard_normal((2, 4, 4, 1)))) == 0
     assert len(layer.losses) == 3
     assert layer.kernel.constraint is not None

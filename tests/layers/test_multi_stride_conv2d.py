@@ -38,9 +38,8 @@ def test_a_kernel_learns_from_all_its_calls():
     for both in ([2], [1], [2, 1]):
         with tf.GradientTape() as tape:
             loss = sum(
-                tf.reduce_sum(layer(images, strides=stride) * cotangents[stride])
-                for stride in both
-            )  # fmt: skip
+                tf.reduce_sum(layer(images, strides=stride) * cotangents[stride]) for stride in both
+            )
         gradients.append(np.asarray(tape.gradient(loss, layer.kernel.value)))
     assert relative_error(gradients[2], gradients[0] + gradients[1]) < 1e-10
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -72,8 +71,9 @@ def test_passes_the_checks_of_every_layer(kernel_size, tmp_path):
     check_layer(
         lambda: MultiStrideConv2D(4, kernel_size, kernel_initializer="he_normal"),
         [(8, 8, 3), (5, 7, 2), (1, 1, 3)],
-        trainable=1, tmp_path=tmp_path,
-    )  # fmt: skip
+        trainable=1,
+        tmp_path=tmp_path,
+    )
 
 
 @pytest.mark.parametrize(

@@ -306,8 +306,9 @@ def test_passes_the_checks_of_every_layer(mode, sampling, tmp_path):
     check_layer(
         lambda: NeuronalNoise(mode, sampling=sampling, fixed_seed=3, rectify=sampling == "fixed"),
         [(6, 6, 3), (5, 7, 2), (1, 1, 3)],
-        trainable=0, tmp_path=tmp_path,
-    )  # fmt: skip
+        trainable=0,
+        tmp_path=tmp_path,
+    )
 
 
 @pytest.mark.parametrize("sampling", ["sample", "mean"])

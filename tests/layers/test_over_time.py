@@ -77,14 +77,18 @@ def test_passes_the_checks_of_every_layer(ndim, tmp_path):
     # Inputs of (N, 6, 6, 3): images without time, or a sequence of six rows.
     if ndim == 4:
         check_layer(
-            lambda: OverTime(keras.layers.Conv2D(4, 3)), [(6, 6, 3), (5, 7, 2)],
-            trainable=2, tmp_path=tmp_path,
-        )  # fmt: skip
+            lambda: OverTime(keras.layers.Conv2D(4, 3)),
+            [(6, 6, 3), (5, 7, 2)],
+            trainable=2,
+            tmp_path=tmp_path,
+        )
     else:
         check_layer(
-            lambda: OverTime(keras.layers.Conv1D(4, 3), ndim=3), [(6, 6, 3), (5, 7, 2)],
-            trainable=2, tmp_path=tmp_path,
-        )  # fmt: skip
+            lambda: OverTime(keras.layers.Conv1D(4, 3), ndim=3),
+            [(6, 6, 3), (5, 7, 2)],
+            trainable=2,
+            tmp_path=tmp_path,
+        )
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (2, 3, 4, 5, 6, 7)])

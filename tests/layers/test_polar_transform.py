@@ -231,8 +231,9 @@ def test_built_inside_a_graph_it_works_outside():
     image = keras.random.normal((2, 8, 8, 3), seed=1)
     inside = tf.function(layer, jit_compile=False)(image)
     np.testing.assert_allclose(layer(image), inside, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(tf.function(layer, jit_compile=True)(image), inside, rtol=1e-5,
-                               atol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(
+        tf.function(layer, jit_compile=True)(image), inside, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_the_number_of_channels_may_be_unknown():

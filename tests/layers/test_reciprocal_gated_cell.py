@@ -74,14 +74,13 @@ def test_strides_divide_the_size_once():
 def test_passes_the_checks_of_every_layer(preconv, strides, trainable, tmp_path):
     check_layer(
         lambda: Unroll(
-            ReciprocalGatedCell(
-                3, 3, strides, normalization="layer", preconv_kernel_size=preconv
-            ),
+            ReciprocalGatedCell(3, 3, strides, normalization="layer", preconv_kernel_size=preconv),
             timesteps=2,
         ),
         [(6, 6, 3), (5, 7, 3)],
-        trainable=trainable, tmp_path=tmp_path,
-    )  # fmt: skip
+        trainable=trainable,
+        tmp_path=tmp_path,
+    )
 
 
 def test_inputs_of_other_channels_need_a_convolution():

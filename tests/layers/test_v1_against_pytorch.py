@@ -79,14 +79,19 @@ def test_dog_convolution(channels, filters, k, strides, padding, dilation, group
         lobes = s1 / math.pi * torch.exp(-squared / s1) - s2 / math.pi * torch.exp(-squared / s2)
         kernel = functional.normalize(p["total_scale"] * lobes, dim=0)
         kernel = kernel.reshape(filters, channels // groups, side, side)
-        return functional.conv2d(
-            image, kernel, p.get("bias"), strides, padding, dilation, groups
-        )  # fmt: skip
+        return functional.conv2d(image, kernel, p.get("bias"), strides, padding, dilation, groups)
 
     layer = layers.DoGConv2D(
-        filters, side, strides, padding, dilation, groups, bias, upstream_exact=True,
+        filters,
+        side,
+        strides,
+        padding,
+        dilation,
+        groups,
+        bias,
+        upstream_exact=True,
         dtype="float64",
-    )  # fmt: skip
+    )
     _compare(layer, rng.standard_normal((2, 13, 12, channels)), parameters, equation)
 
 
@@ -117,9 +122,7 @@ def test_local_receptive_fields(window, strides, padding, size, bias):
         patches = patches.reshape(*patches.shape[:4], -1)
         return torch.einsum("ncijk,ocijk->noij", patches, p["weight"][0]) + p.get("bias", 0)
 
-    layer = layers.LocallyConnected2D(
-        3, window, strides, padding, use_bias=bias, dtype="float64"
-    )  # fmt: skip
+    layer = layers.LocallyConnected2D(3, window, strides, padding, use_bias=bias, dtype="float64")
     _compare(layer, rng.standard_normal((2, *size, 2)), parameters, equation)
 
 

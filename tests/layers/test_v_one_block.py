@@ -42,19 +42,23 @@ def test_filters_responses_output_and_gradient(case):
 def _given(cells):
     rng = np.random.default_rng(cells)
     return GaborParameters(
-        sf=rng.uniform(0.5, 8, cells), theta=rng.uniform(0, 180, cells),
-        phase=rng.uniform(0, 360, cells), nx=rng.uniform(0.1, 1, cells),
+        sf=rng.uniform(0.5, 8, cells),
+        theta=rng.uniform(0, 180, cells),
+        phase=rng.uniform(0, 360, cells),
+        nx=rng.uniform(0.1, 1, cells),
         ny=rng.uniform(0.1, 1, cells),
-    )  # fmt: skip
+    )
 
 
 def _naive(images, block, parameters, channels, pixels_per_degree, noise=None):
     """From the equations of the original, without the shortcuts of ours, NumPy float64."""
     sf = parameters.sf / pixels_per_degree
     converted = {
-        "sf": sf, "theta": np.radians(parameters.theta), "sigma_x": parameters.nx / sf,
+        "sf": sf,
+        "theta": np.radians(parameters.theta),
+        "sigma_x": parameters.nx / sf,
         "sigma_y": parameters.ny / sf,
-    }  # fmt: skip
+    }
     size, simple = block.kernel_size, block.simple_channels
     half = size // 2
     responses = []
@@ -86,10 +90,20 @@ def test_equals_the_equation_in_float64(simple, complex_, noise_mode, exact):
     images = rng.uniform(-1, 1, (2, 9, 12, 3))
     parameters = _given(simple + complex_)
     block = VOneBlock(
-        simple, complex_, 7, (2, 3), k_exc=11.5, visual_degrees=1.5, parameters=parameters,
-        channel_seed=4, noise_mode=noise_mode, noise_scale=0.8, noise_level=0.3,
-        upstream_exact=exact, dtype="float64",
-    )  # fmt: skip
+        simple,
+        complex_,
+        7,
+        (2, 3),
+        k_exc=11.5,
+        visual_degrees=1.5,
+        parameters=parameters,
+        channel_seed=4,
+        noise_mode=noise_mode,
+        noise_scale=0.8,
+        noise_level=0.3,
+        upstream_exact=exact,
+        dtype="float64",
+    )
     noise = rng.standard_normal((2, 5, 4, simple + complex_))
     output = block(images, noise=noise)
     q0, q1 = sample_channels(simple + complex_, 4)
@@ -100,9 +114,17 @@ def test_equals_the_equation_in_float64(simple, complex_, noise_mode, exact):
     assert relative_error(output, expected) < 1e-10
     # Without noise, and with an image of which these are a part.
     block = VOneBlock(
-        simple, complex_, 7, 2, image_size=48, visual_degrees=2, parameters=parameters,
-        channels=channels, noise_mode=None, dtype="float64",
-    )  # fmt: skip
+        simple,
+        complex_,
+        7,
+        2,
+        image_size=48,
+        visual_degrees=2,
+        parameters=parameters,
+        channels=channels,
+        noise_mode=None,
+        dtype="float64",
+    )
     expected = _naive(images, block, parameters, channels, 24)
     assert relative_error(block(images), expected) < 1e-10
     assert relative_error(block.responses(images), expected) < 1e-10
@@ -130,9 +152,16 @@ def test_a_complex_cell_answers_wherever_the_grating_is():
     answers = {}
     for simple in (0, 1):
         block = VOneBlock(
-            simple, 1 - simple, 33, 32, visual_degrees=degrees, noise_mode=None,
-            parameters=preferred, channels=[1], dtype="float64",
-        )  # fmt: skip
+            simple,
+            1 - simple,
+            33,
+            32,
+            visual_degrees=degrees,
+            noise_mode=None,
+            parameters=preferred,
+            channels=[1],
+            dtype="float64",
+        )
         answers[simple] = [
             float(
                 block(np.cos(2 * np.pi * (2.0 * x + shift)) * np.ones((1, 1, image_size, 3)))[
@@ -198,9 +227,12 @@ def test_gradients_of_faint_images_are_bounded(level, policy):
 )
 def test_passes_the_checks_of_every_layer(arguments, tmp_path):
     check_layer(
-        lambda: _block(**arguments), [(12, 12, 3), (9, 7, 3), (1, 1, 3)],
-        trainable=0, non_trainable=2, tmp_path=tmp_path,
-    )  # fmt: skip
+        lambda: _block(**arguments),
+        [(12, 12, 3), (9, 7, 3), (1, 1, 3)],
+        trainable=0,
+        non_trainable=2,
+        tmp_path=tmp_path,
+    )
 
 
 def test_the_published_block_has_the_published_size():
@@ -237,12 +269,31 @@ def test_images_of_any_size_with_image_size():
 @pytest.mark.parametrize("built", [False, True])
 def test_the_configuration_rebuilds_the_block_without_weights(channels, parameters, built):
     block = VOneBlock(
-        2, 3, 5, (2, 3), k_exc=3.0, visual_degrees=1.0, image_size=11, gabor_seed=3,
-        gabor_distribution="uniform", sf_corr=0.1, sf_max=6.0, sf_min=0.7,
-        parameters=_given(5) if parameters else None, channel_seed=8, channels=channels,
-        noise_mode="gaussian", noise_scale=0.4, noise_level=0.2, noise_sampling="mean",
-        noise_draws=3, noise_seed=4, noise_fixed_seed=5, upstream_exact=True, name="v1",
-    )  # fmt: skip
+        2,
+        3,
+        5,
+        (2, 3),
+        k_exc=3.0,
+        visual_degrees=1.0,
+        image_size=11,
+        gabor_seed=3,
+        gabor_distribution="uniform",
+        sf_corr=0.1,
+        sf_max=6.0,
+        sf_min=0.7,
+        parameters=_given(5) if parameters else None,
+        channel_seed=8,
+        channels=channels,
+        noise_mode="gaussian",
+        noise_scale=0.4,
+        noise_level=0.2,
+        noise_sampling="mean",
+        noise_draws=3,
+        noise_seed=4,
+        noise_fixed_seed=5,
+        upstream_exact=True,
+        name="v1",
+    )
     if built:
         block.build((None, 10, 10, 3))
     serialized = keras.saving.serialize_keras_object(block)
@@ -255,9 +306,7 @@ def test_the_configuration_rebuilds_the_block_without_weights(channels, paramete
     np.testing.assert_array_equal(copy.simple_conv_q1.kernel, block.simple_conv_q1.kernel)
     assert copy.channels == block.channels
     if channels is not None:
-        np.testing.assert_array_equal(
-            block.channels, np.broadcast_to(np.array(channels), (2, 5))
-        )  # fmt: skip
+        np.testing.assert_array_equal(block.channels, np.broadcast_to(np.array(channels), (2, 5)))
 
 
 def test_parameters_as_lists_and_drawn_ones_agree():

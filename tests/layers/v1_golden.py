@@ -25,28 +25,41 @@ def make_layer(case: str) -> keras.layers.Layer:
     match config["component"]:
         case "DoGConv2D":
             return layers.DoGConv2D(
-                init["out_channels"], 2 * init["k"] + 1, init["stride"], init["padding"],
-                use_bias=init["bias"], upstream_exact=True,
-            )  # fmt: skip
+                init["out_channels"],
+                2 * init["k"] + 1,
+                init["stride"],
+                init["padding"],
+                use_bias=init["bias"],
+                upstream_exact=True,
+            )
         case "DoGConv2DLayer":
             return layers.CenterSurround(
-                init["dog_channels"], 2 * init["k"] + 1, init["stride"], init["padding"],
-                use_bias=init["bias"], upstream_exact=True,
-            )  # fmt: skip
+                init["dog_channels"],
+                2 * init["k"] + 1,
+                init["stride"],
+                init["padding"],
+                use_bias=init["bias"],
+                upstream_exact=True,
+            )
         case "LocallyConnected2d":
             return layers.LocallyConnected2D(
-                init["out_channels"], init["kernel_size"], init["stride"], init["padding"],
+                init["out_channels"],
+                init["kernel_size"],
+                init["stride"],
+                init["padding"],
                 use_bias=init["bias"],
-            )  # fmt: skip
+            )
         case "DivisiveNormalizationCirincione":
             return layers.GaussianDivNorm(init["gaussian_kernel_size"], upstream_exact=True)
         case "OpponentChannelInhibition":
             return layers.TunedDivNorm()
         case "PolarTransform":
             return layers.PolarTransform(
-                (init["output_h"], init["output_w"]), arrays["radius_bins"].tolist(),
-                arrays["angle_bins"].tolist(), init["interpolation"],
-            )  # fmt: skip
+                (init["output_h"], init["output_w"]),
+                arrays["radius_bins"].tolist(),
+                arrays["angle_bins"].tolist(),
+                init["interpolation"],
+            )
     raise KeyError(config["component"])
 
 

@@ -50,8 +50,9 @@ def errors(case: str) -> dict[str, float]:
     _, arrays = load_case(case)
     block = make_block(case)
     assert block.channels == (
-        tuple(arrays["channel_q0"].tolist()), tuple(arrays["channel_q1"].tolist()),
-    )  # fmt: skip
+        tuple(arrays["channel_q0"].tolist()),
+        tuple(arrays["channel_q1"].tolist()),
+    )
     output, (gradient,) = forward_and_backward(
         block, [], arrays["input"], arrays["cotangent"], noise=arrays.get("noise")
     )

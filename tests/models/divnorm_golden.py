@@ -51,10 +51,13 @@ def make_model(case: str, **others: Any) -> keras.Model:
     """Our model with the original's weights, for normalized pixels."""
     _, arrays = load_case(f"model_dn_{case}")
     return tfbio.create_model(
-        f"{case.split('_')[0]}_divnorm", input_shape=arrays["input"].shape[1:],
-        weights=state_dict(case), include_preprocessing=False, classifier_activation=None,
+        f"{case.split('_')[0]}_divnorm",
+        input_shape=arrays["input"].shape[1:],
+        weights=state_dict(case),
+        include_preprocessing=False,
+        classifier_activation=None,
         **{**arguments(case), **others},
-    )  # fmt: skip
+    )
 
 
 def logits_error(case: str, model: keras.Model | None = None) -> float:

@@ -49,10 +49,13 @@ def make_model(case: str, **arguments: Any) -> keras.Model:
     if build is gammanet:
         arguments["classifier_activation"] = None
     return build(
-        input_shape=arrays["input"].shape[1:], weights=state_dict(case),
-        include_preprocessing=False, tower_type=tower_type,
-        timesteps=config.get("time_steps", config.get("timesteps")), **arguments,
-    )  # fmt: skip
+        input_shape=arrays["input"].shape[1:],
+        weights=state_dict(case),
+        include_preprocessing=False,
+        tower_type=tower_type,
+        timesteps=config.get("time_steps", config.get("timesteps")),
+        **arguments,
+    )
 
 
 def output_error(case: str, model: keras.Model | None = None) -> float:

@@ -28,9 +28,12 @@ def make_model(case: str, **arguments: Any) -> keras.Model:
         model = tfbio.create_model("hconvgru", **arguments)
     else:
         model = tfbio.create_model(
-            "vgg16_hgru", hgru_layers=config["add_hgru"], relu=config["relu"], include_top=False,
+            "vgg16_hgru",
+            hgru_layers=config["add_hgru"],
+            relu=config["relu"],
+            include_top=False,
             **arguments,
-        )  # fmt: skip
+        )
     begin_with_noise(model, config["salt"])
     return model
 

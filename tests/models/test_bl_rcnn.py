@@ -102,9 +102,11 @@ def test_controls_meet_the_original(case, name):
 def test_layers_stand_in_the_order_of_the_native_file(return_sequences, cumulative_readout):
     """Keras loads a legacy file by position: another order would swap weights without a word."""
     model = tfbio.create_model(
-        "bl_rcnn", width=1 / 32,
-        return_sequences=return_sequences, cumulative_readout=cumulative_readout,
-    )  # fmt: skip
+        "bl_rcnn",
+        width=1 / 32,
+        return_sequences=return_sequences,
+        cumulative_readout=cumulative_readout,
+    )
     ours = [layer.name for layer in model.layers if layer.weights]
     assert ours == [group["layer"] for group in h5_manifest()["groups"] if group["weight_names"]]
 
@@ -144,9 +146,13 @@ def test_last_step_is_what_a_sequence_ends_with():
 def test_cumulative_readout_is_the_sum_of_logits():
     image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
     arguments = {
-        "input_shape": (32, 32, 3), "classes": 5, "width": 1 / 16, "timesteps": 4,
-        "return_sequences": True, "classifier_activation": None,
-    }  # fmt: skip
+        "input_shape": (32, 32, 3),
+        "classes": 5,
+        "width": 1 / 16,
+        "timesteps": 4,
+        "return_sequences": True,
+        "classifier_activation": None,
+    }
     instant = tfbio.create_model("bl_rcnn", **arguments)
     cumulative = tfbio.create_model("bl_rcnn", cumulative_readout=True, **arguments)
     cumulative.set_weights(instant.get_weights())

@@ -129,8 +129,12 @@ def test_the_published_network_has_the_published_size():
     model = tfbio.create_model("cornet_s")
     v1 = 7 * 7 * 3 * 64 + 3 * 3 * 64 * 64 + 2 * 2 * 64
     assert sum(np.prod(v.shape) for v in model.trainable_variables) == 53370088 + v1
-    expected = {"V1_output": (56, 64), "V2_output_1": (28, 128), "V4_output_3": (14, 256),
-                "IT_output_1": (7, 512)}  # fmt: skip
+    expected = {
+        "V1_output": (56, 64),
+        "V2_output_1": (28, 128),
+        "V4_output_3": (14, 256),
+        "IT_output_1": (7, 512),
+    }
     for name, (side, filters) in expected.items():
         assert model.get_layer(name).output.shape == (None, side, side, filters)
 
@@ -140,9 +144,11 @@ def test_the_kernels_start_as_in_the_original():
     image = keras.Input((8, 8, 64))
     model = keras.Model(image, recurrent_area(image, 64, 1, "V2")[-1])
     for name, deviation in {
-        "V2_conv_input": (2 / 64) ** 0.5, "V2_conv1": (2 / 256) ** 0.5,
-        "V2_conv2": (2 / (9 * 256)) ** 0.5, "V2_conv3": (2 / 64) ** 0.5,
-    }.items():  # fmt: skip
+        "V2_conv_input": (2 / 64) ** 0.5,
+        "V2_conv1": (2 / 256) ** 0.5,
+        "V2_conv2": (2 / (9 * 256)) ** 0.5,
+        "V2_conv3": (2 / 64) ** 0.5,
+    }.items():
         kernel = np.asarray(model.get_layer(name).kernel)
         assert kernel.std() == pytest.approx(deviation, rel=5 / (2 * kernel.size) ** 0.5)
 

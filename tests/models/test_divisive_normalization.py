@@ -97,9 +97,13 @@ def _kinds(model):
 
 @pytest.mark.parametrize(
     ("name", "convolutions", "normalized"),
-    [("alexnet_divnorm", 5, 5), ("vgg16_divnorm", 13, 13),
-     ("resnet18_divnorm", 20, 17), ("resnet50_divnorm", 53, 49)],
-)  # fmt: skip
+    [
+        ("alexnet_divnorm", 5, 5),
+        ("vgg16_divnorm", 13, 13),
+        ("resnet18_divnorm", 20, 17),
+        ("resnet50_divnorm", 53, 49),
+    ],
+)
 def test_what_stands_where(name, convolutions, normalized):
     """Shortcuts are bare; everything else is normalized."""
     model = _small(name)
@@ -172,9 +176,11 @@ def test_initial_weights():
 
 @pytest.mark.parametrize(
     ("arguments", "mean_std", "std"),
-    [({"std": 0.1, "mean_std": 0.5}, 0.5, 0.1),
-     ({"std": 0.05, "relative": True}, np.sqrt(2 / 900), 0.05 * np.sqrt(2 / 900))],
-)  # fmt: skip
+    [
+        ({"std": 0.1, "mean_std": 0.5}, 0.5, 0.1),
+        ({"std": 0.05, "relative": True}, np.sqrt(2 / 900), 0.05 * np.sqrt(2 / 900)),
+    ],
+)
 def test_filters_of_a_pool_resemble_each_other(arguments, mean_std, std):
     kernel = np.asarray(PooledGaussian(p=0.5, seed=1, **arguments)((3, 3, 100, 64)))
     pools = kernel.reshape(900, 8, 8)
@@ -187,8 +193,11 @@ def test_filters_of_a_pool_resemble_each_other(arguments, mean_std, std):
 
 def test_penalties():
     model = _small(l1_weights=0.1, batchnorm=False, divnorm=None)
-    kernels = [layer.kernel.numpy() for layer in model.layers if "conv" in layer.name
-               and hasattr(layer, "kernel")]  # fmt: skip
+    kernels = [
+        layer.kernel.numpy()
+        for layer in model.layers
+        if "conv" in layer.name and hasattr(layer, "kernel")
+    ]
     expected = 0.1 * sum(np.abs(kernel).sum(dtype=np.float64) for kernel in kernels)
     assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
     model = _small(l1_activity=0.1)

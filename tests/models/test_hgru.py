@@ -34,8 +34,14 @@ def test_the_readout_of_the_published_network():
     """In NumPy float64, from the last state on."""
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    model = tfbio.create_model("hgru", input_shape=(20, 24, 3), filters=5, kernel_size=5,
-                               timesteps=2, classifier_activation=None)  # fmt: skip
+    model = tfbio.create_model(
+        "hgru",
+        input_shape=(20, 24, 3),
+        filters=5,
+        kernel_size=5,
+        timesteps=2,
+        classifier_activation=None,
+    )
     rng = np.random.default_rng(0)
     for weight in model.weights:
         weight.assign(rng.uniform(0.5, 1.5, weight.shape) * 0.3)

@@ -103,8 +103,9 @@ def test_layers_of_ones_own_behind_the_last_time_step():
     longer = tfbio.with_timesteps(model, 4)
     found = tfbio.features(model, images, ["loop", "mean"], timesteps=4)
     assert {name: each.shape for name, each in found.items()} == {
-        "loop": (3, 16, 16, 4), "mean": (3, 4)
-    }  # fmt: skip
+        "loop": (3, 16, 16, 4),
+        "mean": (3, 4),
+    }
     np.testing.assert_allclose(found["mean"], longer(images), rtol=1e-6)
     assert list(tfbio.features(model, images, "loop.h")) == ["loop.h:0", "loop.h:1"]
     with pytest.raises(InputError, match=r"put them into `tfbio.layers.OverTime`"):
@@ -125,17 +126,20 @@ def test_asking_again_adds_nothing_to_the_layers(model):
 def test_features_at_every_time_step(model):
     found = tfbio.features(model, IMAGES, ["cell_blocks_2", "predictions"], timesteps=4)
     assert list(found) == [
-        *(f"cell_blocks_2:{t}" for t in range(4)), *(f"predictions:{t}" for t in range(4))
-    ]  # fmt: skip
+        *(f"cell_blocks_2:{t}" for t in range(4)),
+        *(f"predictions:{t}" for t in range(4)),
+    ]
     assert found["cell_blocks_2:3"].shape == (3, 6, 6, 16)
     over_time = tfbio.with_timesteps(model, 4, return_sequences=True)(IMAGES)
     for t in range(4):
         np.testing.assert_allclose(found[f"predictions:{t}"], over_time[:, t], rtol=1e-6)
     # The layers in front of all recurrence have no time.
     assert list(tfbio.features(model, IMAGES, "cell_blocks_0_*")) == [
-        "cell_blocks_0_conv", "cell_blocks_0_norm", "cell_blocks_0_activation",
+        "cell_blocks_0_conv",
+        "cell_blocks_0_norm",
+        "cell_blocks_0_activation",
         "cell_blocks_0_pool",
-    ]  # fmt: skip
+    ]
 
 
 def test_states_of_cells():

@@ -45,9 +45,15 @@ def test_logits_and_activity_are_the_originals_and_the_way_back_to_pytorch(case)
 
 @pytest.mark.parametrize(
     ("kind", "millions"),
-    [("conv", 6.76), ("rnn", 10.4), ("gru", 22.1), ("lstm", 39.0), ("reciprocal", 19.6),
-     ("hgru", 13.1)],
-)  # fmt: skip
+    [
+        ("conv", 6.76),
+        ("rnn", 10.4),
+        ("gru", 22.1),
+        ("lstm", 39.0),
+        ("reciprocal", 19.6),
+        ("hgru", 13.1),
+    ],
+)
 def test_numbers_of_parameters_are_the_thesis(kind, millions):
     model = tfbio.create_model(f"{kind}_tower")
     trainable = sum(np.prod(variable.shape) for variable in model.trainable_variables)
@@ -185,8 +191,9 @@ def test_without_a_convolution_in_front_channels_have_to_agree():
 
 
 def test_larger_images_have_several_positions_and_their_mean_is_read_out():
-    model = tfbio.create_model("conv_tower", classes=3, width=1 / 16, input_shape=(261, 225, 3),
-                               classifier_activation=None)  # fmt: skip
+    model = tfbio.create_model(
+        "conv_tower", classes=3, width=1 / 16, input_shape=(261, 225, 3), classifier_activation=None
+    )
     assert model.get_layer("last_conv").output.shape == (None, 2, 1, 3)
     image = np.random.default_rng(0).uniform(0, 255, (1, 261, 225, 3))
     positions = tfbio.features(model, image, "last_conv")["last_conv"]

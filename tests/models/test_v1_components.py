@@ -40,8 +40,15 @@ def test_logits_activations_and_parameters_are_the_originals(case):
 
 
 # Modules of the cortical magnification network, which the original numbers.
-_NUMBERED = {"2": "relu", "3": "lpp", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4",
-             "8": "avgpool"}  # fmt: skip
+_NUMBERED = {
+    "2": "relu",
+    "3": "lpp",
+    "4": "layer1",
+    "5": "layer2",
+    "6": "layer3",
+    "7": "layer4",
+    "8": "avgpool",
+}
 
 
 def _our_layer(model, module):

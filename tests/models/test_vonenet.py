@@ -66,18 +66,31 @@ def test_filters_come_from_the_seeds_as_in_the_original():
 
 
 def test_a_checkpoint_decides_the_front_end():
-    theirs = _small(strides=2, k_exc=10.0, kernel_size=15, noise_mode="gaussian", noise_scale=0.5,
-                    channel_seed=7)  # fmt: skip
+    theirs = _small(
+        strides=2,
+        k_exc=10.0,
+        kernel_size=15,
+        noise_mode="gaussian",
+        noise_scale=0.5,
+        channel_seed=7,
+    )
     tensors = {f"module.{k}": v for k, v in to_torch_state_dict(theirs, as_arrays=True).items()}
     flags = {
-        "stride": 2, "simple_channels": 5, "complex_channels": 3, "k_exc": 10.0,
-        "noise_mode": "gaussian", "noise_scale": 0.5, "noise_level": 0.07, "arch": "alexnet",
-    }  # fmt: skip
+        "stride": 2,
+        "simple_channels": 5,
+        "complex_channels": 3,
+        "k_exc": 10.0,
+        "noise_mode": "gaussian",
+        "noise_scale": 0.5,
+        "noise_level": 0.07,
+        "arch": "alexnet",
+    }
     of_front_end = {"simple_channels", "complex_channels"}
     model = tfbio.create_model(
-        "vone_alexnet", weights={"flags": flags, "state_dict": tensors},
+        "vone_alexnet",
+        weights={"flags": flags, "state_dict": tensors},
         **{k: v for k, v in SMALL.items() if k not in of_front_end},
-    )  # fmt: skip
+    )
     block = model.get_layer("vone_block")
     assert block.channels == theirs.get_layer("vone_block").channels
     assert (block.strides, block.kernel_size, block.k_exc) == ((2, 2), 15, 10.0)
@@ -103,20 +116,31 @@ def test_a_published_file_is_read(tmp_path):
     theirs = _small(noise_mode=None, channel_seed=3)
     torch.save(
         {
-            "flags": {"stride": 4, "simple_channels": 5, "complex_channels": 3, "k_exc": 25,
-                      "noise_mode": "neuronal", "noise_scale": 0.35, "noise_level": 0.07},
+            "flags": {
+                "stride": 4,
+                "simple_channels": 5,
+                "complex_channels": 3,
+                "k_exc": 25,
+                "noise_mode": "neuronal",
+                "noise_scale": 0.35,
+                "noise_level": 0.07,
+            },
             "epoch": 70,
             "state_dict": {f"module.{k}": v for k, v in to_torch_state_dict(theirs).items()},
             "optimizer": {"state": {}, "param_groups": []},
         },
         tmp_path / "vone_alexnet.pth.tar",
-    )  # fmt: skip
+    )
     model = _small(weights=tmp_path / "vone_alexnet.pth.tar")
     assert model.get_layer("vone_block").noise.noise_mode == "neuronal"
     set_noise(model, "off")
     np.testing.assert_array_equal(model(_images()), theirs(_images()))
-    block = tfbio.create_model("vone_block", input_shape=(64, 64, 3), visual_degrees=2.0,
-                               weights=tmp_path / "vone_alexnet.pth.tar")  # fmt: skip
+    block = tfbio.create_model(
+        "vone_block",
+        input_shape=(64, 64, 3),
+        visual_degrees=2.0,
+        weights=tmp_path / "vone_alexnet.pth.tar",
+    )
     set_noise(block, "off")
     (expected,) = features(theirs, _images(), "vone_block").values()
     np.testing.assert_array_equal(block(_images()), expected)
@@ -283,9 +307,11 @@ def test_a_seed_decides_the_samples_and_layers_differ():
 
 def test_fixed_noise_needs_a_known_size_to_be_exported(tmp_path):
     model = tfbio.create_model(
-        "vone_resnet50", **{**SMALL, "input_shape": (None, None, 3)}, blocks=(1, 1, 1, 1),
+        "vone_resnet50",
+        **{**SMALL, "input_shape": (None, None, 3)},
+        blocks=(1, 1, 1, 1),
         noise_sampling="fixed",
-    )  # fmt: skip
+    )
     with pytest.raises(InputError, match="known height and width for fixed noise"):
         export_saved_model(model, tmp_path)
 
@@ -335,9 +361,13 @@ def test_front_end_before_any_model():
 
 def test_the_front_end_of_a_registered_model_keeps_its_logits():
     back_end = tfbio.create_model(
-        "resnet50", input_shape=(None, None, 3), classes=4, width=1 / 16, blocks=(1, 1, 1, 1),
+        "resnet50",
+        input_shape=(None, None, 3),
+        classes=4,
+        width=1 / 16,
+        blocks=(1, 1, 1, 1),
         include_preprocessing=False,
-    )  # fmt: skip
+    )
     model = add_v1_front_end(back_end, (128, 128, 3), simple_channels=4, complex_channels=4)
     assert logits_model(model).output_shape == (None, 4)
     assert isinstance(model.get_layer("vone_block"), VOneBlock)

@@ -26,10 +26,13 @@ def make_model(case: str, **arguments: Any) -> keras.Model:
         arguments.setdefault("return_sequences", config["return_all"])
         arguments.setdefault("skip_first", config["skip_first"])
     model = tfbio.create_model(
-        f"{config['cell_type']}_tower", input_shape=arrays["input"].shape[1:],
-        normalization=_NORMALIZATIONS[config["normalization"]], include_preprocessing=False,
-        classifier_activation=None, **arguments,
-    )  # fmt: skip
+        f"{config['cell_type']}_tower",
+        input_shape=arrays["input"].shape[1:],
+        normalization=_NORMALIZATIONS[config["normalization"]],
+        include_preprocessing=False,
+        classifier_activation=None,
+        **arguments,
+    )
     begin_with_noise(model, config["salt"])
     return model
 

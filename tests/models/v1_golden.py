@@ -50,9 +50,13 @@ def fill(name: str, shape: list[int]) -> np.ndarray | None:
     if leaf == "sigma" and len(shape) == 1:
         return rng.uniform(0.5, 1.5, size=shape).astype(np.float32)
     if leaf in (
-        "kernel_dists", "channel_distances", "x_coords", "y_coords", "pooling_masks",
+        "kernel_dists",
+        "channel_distances",
+        "x_coords",
+        "y_coords",
+        "pooling_masks",
         "pooling_mask_counts",
-    ) or name.endswith("dog_conv.bias"):  # fmt: skip
+    ) or name.endswith("dog_conv.bias"):
         return None
     if leaf == "num_batches_tracked":
         return np.zeros(shape, np.int64)
@@ -94,9 +98,13 @@ def state_dict(case: str) -> dict[str, np.ndarray]:
 def make_model(case: str, **arguments) -> keras.Model:
     """Our model with the original's weights, for normalized pixels."""
     return tfbio.create_model(
-        registered_name(case), classes=200, weights=state_dict(case), include_preprocessing=False,
-        classifier_activation=None, **arguments,
-    )  # fmt: skip
+        registered_name(case),
+        classes=200,
+        weights=state_dict(case),
+        include_preprocessing=False,
+        classifier_activation=None,
+        **arguments,
+    )
 
 
 def logits_error(case: str, model: keras.Model | None = None) -> float:

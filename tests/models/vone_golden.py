@@ -52,21 +52,30 @@ def checkpoint(case: str) -> dict[str, Any]:
         "flags": {
             key: config[key]
             for key in (
-                "stride", "simple_channels", "complex_channels", "k_exc", "noise_mode",
-                "noise_scale", "noise_level",
+                "stride",
+                "simple_channels",
+                "complex_channels",
+                "k_exc",
+                "noise_mode",
+                "noise_scale",
+                "noise_level",
             )
         },
         "state_dict": {f"module.{name}": tensor for name, tensor in state_dict(case).items()},
-    }  # fmt: skip
+    }
 
 
 def logits_error(case: str, **arguments: Any) -> float:
     """Relative error of the logits of a model that is made of the case's checkpoint."""
     _, arrays = load_case(case)
     model = tfbio.create_model(
-        CASES[case], input_shape=arrays["input"].shape[1:], weights=checkpoint(case),
-        include_preprocessing=False, classifier_activation=None, **arguments,
-    )  # fmt: skip
+        CASES[case],
+        input_shape=arrays["input"].shape[1:],
+        weights=checkpoint(case),
+        include_preprocessing=False,
+        classifier_activation=None,
+        **arguments,
+    )
     logits = model(arrays["input"], training=False)
     return relative_error(keras.ops.convert_to_numpy(logits), arrays["output"])
 
@@ -75,6 +84,9 @@ def seeded_model(case: str) -> keras.Model:
     """Our model with the case's arguments, whose filters come from the seeds."""
     config, arrays = load_case(case)
     return tfbio.create_model(
-        CASES[case], input_shape=arrays["input"].shape[1:], include_preprocessing=False,
-        classifier_activation=None, **block_arguments(config),
-    )  # fmt: skip
+        CASES[case],
+        input_shape=arrays["input"].shape[1:],
+        include_preprocessing=False,
+        classifier_activation=None,
+        **block_arguments(config),
+    )

@@ -331,17 +331,24 @@ def test_half_precision_is_recorded(tmp_path):
 @pytest.mark.parametrize(("layers", "epochs"), [(1, 1), (10, 20), (45, 12)])
 def test_any_number_of_layers_and_epochs_is_drawn(tmp_path, layers, epochs):
     rows = [
-        {"epoch": epoch, "layer": f"layer{layer}", "mean": layer, "sparsity": 0.5,
-         "correlation": np.nan if layer == 0 else 0.1}
-        for epoch in range(1, epochs + 1) for layer in range(layers)
-    ]  # fmt: skip
+        {
+            "epoch": epoch,
+            "layer": f"layer{layer}",
+            "mean": layer,
+            "sparsity": 0.5,
+            "correlation": np.nan if layer == 0 else 0.1,
+        }
+        for epoch in range(1, epochs + 1)
+        for layer in range(layers)
+    ]
     plot_activity(rows, tmp_path / "activity.png")
     assert (tmp_path / "activity.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_default_takes_convolutions_activations_and_divisive_normalizations():
-    model = tfbio.create_model("resnet50_div_norm", input_shape=(32, 32, 3), classes=2,
-                               width=1 / 16, blocks=(1, 1, 1, 1))  # fmt: skip
+    model = tfbio.create_model(
+        "resnet50_div_norm", input_shape=(32, 32, 3), classes=2, width=1 / 16, blocks=(1, 1, 1, 1)
+    )
     chosen = [model.get_layer(key) for key in recorded_outputs(model)]
     kinds = {type(layer).__name__ for layer in chosen}
     assert kinds == {"Conv2D", "Activation", "GaussianDivNorm"}

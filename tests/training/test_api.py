@@ -159,11 +159,19 @@ def test_a_configuration_in_parts_is_the_same_as_keywords():
     )
     keywords = training_config(
         {
-            "model": "bl_rcnn", "timesteps": 4, "width": 0.125, "dataset": "shapes",
-            "augment": ("crop", "flip"), "crop_ratio": 0.875, "optimizer": "sgd",
-            "learning_rate": 0.1, "schedule": "step", "milestones": (20, 40), "epochs": 8,
+            "model": "bl_rcnn",
+            "timesteps": 4,
+            "width": 0.125,
+            "dataset": "shapes",
+            "augment": ("crop", "flip"),
+            "crop_ratio": 0.875,
+            "optimizer": "sgd",
+            "learning_rate": 0.1,
+            "schedule": "step",
+            "milestones": (20, 40),
+            "epochs": 8,
         }
-    )  # fmt: skip
+    )
     assert keywords == parts
     whole = training_config({"optimizer": parts.optimizer, "data": parts.data})
     assert (whole.optimizer, whole.data) == (parts.optimizer, parts.data)
@@ -171,9 +179,11 @@ def test_a_configuration_in_parts_is_the_same_as_keywords():
 
 def test_a_configuration_goes_with_data_of_ones_own(pictures, tmp_path):
     config = tfbio.TrainingConfig(
-        tfbio.ModelConfig("b_cnn", image_size=32, width=1 / 32), batch_size=4, max_steps=1,
+        tfbio.ModelConfig("b_cnn", image_size=32, width=1 / 32),
+        batch_size=4,
+        max_steps=1,
         runs_dir=str(tmp_path),
-    )  # fmt: skip
+    )
     assert tfbio.train(config, pictures).path.name == "b_cnn-own_data"
 
 
@@ -207,9 +217,14 @@ def test_weights_of_a_run_bring_its_architecture_and_framing(run, pictures, tmp_
     images, _ = pictures
     three = (images, np.arange(40) % 3)
     again = tfbio.train(
-        weights=run.path, data=three, epochs=1, batch_size=4, runs_dir=tmp_path,
-        mode="readout", learning_rate=1e-9,
-    )  # fmt: skip
+        weights=run.path,
+        data=three,
+        epochs=1,
+        batch_size=4,
+        runs_dir=tmp_path,
+        mode="readout",
+        learning_rate=1e-9,
+    )
     assert "the readout keeps its initial values" in caplog.text
     for before, after in zip(_weights(run)[:-2], _weights(again)[:-2], strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-6)

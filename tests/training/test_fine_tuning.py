@@ -89,8 +89,9 @@ def test_only_variables_are_frozen():
     train_classifier_only(model)
     assert all(layer.trainable for layer in model.layers)
     assert {variable.path for variable in model.trainable_variables} == {
-        "ReadoutDense/kernel", "ReadoutDense/bias",
-    }  # fmt: skip
+        "ReadoutDense/kernel",
+        "ReadoutDense/bias",
+    }
 
 
 @pytest.mark.parametrize("steps_before_the_kill", [1, 2, 3, 5, 7])

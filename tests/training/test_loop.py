@@ -25,9 +25,13 @@ BL_RCNN = {"name": "bl_rcnn", "width": 1 / 32, "timesteps": 2, "return_sequences
 WITH_DROPOUT = {"name": "resnet50_local_rf", "width": 1 / 16, "blocks": (1, 1, 1, 1)}
 # The noise of the front end is drawn anew at every step.
 WITH_NOISE = {
-    "name": "vone_alexnet", "width": 1 / 16, "simple_channels": 4, "complex_channels": 4,
-    "visual_degrees": 1.0, "dropout": 0.0,
-}  # fmt: skip
+    "name": "vone_alexnet",
+    "width": 1 / 16,
+    "simple_channels": 4,
+    "complex_channels": 4,
+    "visual_degrees": 1.0,
+    "dropout": 0.0,
+}
 
 
 def _train(

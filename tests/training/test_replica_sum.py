@@ -125,9 +125,10 @@ def test_every_optimizer_is_made_for_replicas():
 def test_a_moving_average_is_refused_where_replicas_accumulate():
     with pytest.raises(InputError, match="where 2 replicas accumulate gradients, received use_ema"):
         _fitted(
-            lambda: Adam(0.1, use_ema=True, gradient_accumulation_steps=2), 8,
+            lambda: Adam(0.1, use_ema=True, gradient_accumulation_steps=2),
+            8,
             choose_strategy("mirrored", 2),
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.parametrize("devices", [1, 2])
@@ -166,10 +167,15 @@ def _small_run(run, kill=None):
     logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(pixels / 255))
     model = keras.Model(pixels, keras.layers.Activation("softmax", name="predictions")(logits))
     fit(
-        model, batches, 2, make_optimizer("adam", 0.1, "cosine", 10, accumulate_steps=3), run,
-        lambda: {"val_loss": 1.0, "val_top1": 0.5, "val_top5": 1.0}, checkpoint_steps=1,
+        model,
+        batches,
+        2,
+        make_optimizer("adam", 0.1, "cosine", 10, accumulate_steps=3),
+        run,
+        lambda: {"val_loss": 1.0, "val_top1": 0.5, "val_top5": 1.0},
+        checkpoint_steps=1,
         callbacks=[] if kill is None else [Kill(kill)],
-    )  # fmt: skip
+    )
     return [np.array(weight) for weight in model.weights]
 
 

@@ -55,9 +55,16 @@ def _trained(optimizer, scale=1.0):
 
 def _step_schedule(momentum=MOMENTUM, l2=L2, nesterov=False):
     return make_optimizer(
-        "sgd", RATES[0], "step", milestones=(1, 2), decay_factor=0.25, steps_per_epoch=5,
-        weight_decay=l2, momentum=momentum, nesterov=nesterov,
-    )  # fmt: skip
+        "sgd",
+        RATES[0],
+        "step",
+        milestones=(1, 2),
+        decay_factor=0.25,
+        steps_per_epoch=5,
+        weight_decay=l2,
+        momentum=momentum,
+        nesterov=nesterov,
+    )
 
 
 def _assert_close(some, others, atol=1e-12):
@@ -203,6 +210,8 @@ def test_it_works_on_jax():
     answer = subprocess.run(
         [sys.executable, "-c", ON_JAX],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert answer.stdout.strip() == "jax", answer.stderr[-2000:]

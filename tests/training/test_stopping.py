@@ -53,9 +53,16 @@ def _train(run, *, after=0, top1=None, kill=None, precision="float64", strategy=
         for loss, accuracy in list(zip(LOSSES, top1 or [0.5] * EPOCHS, strict=True))[after:]
     )
     history = fit(
-        model, batches, EPOCHS, optimizer, run, lambda: next(figures), strategy,
-        callbacks=[Kill(kill)] if kill is not None else [], **arguments,
-    )  # fmt: skip
+        model,
+        batches,
+        EPOCHS,
+        optimizer,
+        run,
+        lambda: next(figures),
+        strategy,
+        callbacks=[Kill(kill)] if kill is not None else [],
+        **arguments,
+    )
     return [np.array(weight) for weight in model.weights], history
 
 

@@ -43,9 +43,10 @@ def test_checkpoints_and_plain_state_dicts_are_read(torch, model, tmp_path, whol
     assert all(isinstance(tensor, torch.Tensor) for tensor in state_dict.values())
     path = tmp_path / "model.pt"
     torch.save(
-        _checkpoint(state_dict) if whole else state_dict, path,
+        _checkpoint(state_dict) if whole else state_dict,
+        path,
         _use_new_zipfile_serialization=zipped,
-    )  # fmt: skip
+    )
     other = tfbio.create_model("resnet50_tuned_norm", weights=path, **SMALL)
     assert other.output_shape == (None, 4)
     for ours, theirs in zip(other.weights, model.weights, strict=True):
@@ -73,15 +74,17 @@ def test_the_original_loads_what_we_write(torch, tmp_path):
     state_dict = to_torch_state_dict(ours)
     block = torch.nn.ModuleDict(
         {
-            "conv1": torch.nn.Conv2d(4, 4, 1, bias=False), "bn1": torch.nn.BatchNorm2d(4),
+            "conv1": torch.nn.Conv2d(4, 4, 1, bias=False),
+            "bn1": torch.nn.BatchNorm2d(4),
             "conv2": torch.nn.Conv2d(4, 4, 3, padding=1, bias=False),
             "bn2": torch.nn.BatchNorm2d(4),
-            "conv3": torch.nn.Conv2d(4, 16, 1, bias=False), "bn3": torch.nn.BatchNorm2d(16),
+            "conv3": torch.nn.Conv2d(4, 16, 1, bias=False),
+            "bn3": torch.nn.BatchNorm2d(16),
             "downsample": torch.nn.Sequential(
                 torch.nn.Conv2d(4, 16, 1, bias=False), torch.nn.BatchNorm2d(16)
             ),
         }
-    )  # fmt: skip
+    )
     prefix = "layer1.0."
     block.load_state_dict(
         {
@@ -99,9 +102,9 @@ def test_the_original_loads_what_we_write(torch, tmp_path):
         theirs = torch.relu(block["bn3"](block["conv3"](out)) + block["downsample"](x))
     import keras
 
-    inside = keras.Model(
-        ours.get_layer("maxpool").output, ours.get_layer("layer1_0_relu").output
-    )(image)  # fmt: skip
+    inside = keras.Model(ours.get_layer("maxpool").output, ours.get_layer("layer1_0_relu").output)(
+        image
+    )
     np.testing.assert_allclose(inside, theirs.numpy().transpose(0, 2, 3, 1), atol=1e-5)
 
 

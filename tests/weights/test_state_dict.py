@@ -40,9 +40,10 @@ def test_the_whole_network_has_the_originals_names_shapes_and_constants(case):
         np.testing.assert_allclose(arrays[name].sum(dtype=np.float64), sums[name][1], rtol=1e-9)
     for name, array in arrays.items():
         assert array.dtype == {
-            "pooling_masks": "float16", "pooling_mask_counts": "float16",
+            "pooling_masks": "float16",
+            "pooling_mask_counts": "float16",
             "num_batches_tracked": "int64",
-        }.get(name.rsplit(".")[-1], "float32")  # fmt: skip
+        }.get(name.rsplit(".")[-1], "float32")
 
 
 @pytest.mark.parametrize("name", REGISTERED)
@@ -68,9 +69,15 @@ def test_there_and_back(name, with_constants):
 
 def _is_trained(name):
     derived = (
-        "kernel_dists", "channel_distances", "x_coords", "y_coords", "pooling_masks",
-        "pooling_mask_counts", "num_batches_tracked", "dog_conv.bias",
-    )  # fmt: skip
+        "kernel_dists",
+        "channel_distances",
+        "x_coords",
+        "y_coords",
+        "pooling_masks",
+        "pooling_mask_counts",
+        "num_batches_tracked",
+        "dog_conv.bias",
+    )
     return not name.endswith(derived)
 
 
@@ -147,9 +154,13 @@ def test_constants_of_other_values_are_refused():
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet50_cortical_magnification", "resnet50_composite_a", "resnet50_local_rf",
-     "resnet50_composite_e"],
-)  # fmt: skip
+    [
+        "resnet50_cortical_magnification",
+        "resnet50_composite_a",
+        "resnet50_local_rf",
+        "resnet50_composite_e",
+    ],
+)
 def test_a_checkpoint_of_another_image_size_is_told(name):
     arrays = to_torch_state_dict(_small(name, input_shape=(96, 128, 3)), as_arrays=True)
     error = _refused(_small(name), arrays)
