@@ -11,6 +11,7 @@ import pytest
 from training.small_runs import Kill, KilledError, TwoColours, make_optimizer
 
 import tfbio
+import tfbio.training.loop as loop
 from tfbio.datasets.pipeline import TrainingBatches
 from tfbio.errors import InputError
 from tfbio.training import DivergedError, choose_strategy, fit, open_run
@@ -189,3 +190,22 @@ def test_a_batch_that_replicas_cannot_share_is_refused(tmp_path):
     batches = TrainingBatches(TwoColours(), 7, (32, 32))
     with pytest.raises(InputError, match="a batch size that 2 replicas divide, received 7"):
         fit(None, batches, 1, None, run, dict, choose_strategy("mirrored", 2))
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "sentence"),
+    [
+        (90.0, 300, "A step takes 2 min, an epoch of 300 steps about 7.5 h: --width=0.5 helps."),
+        (0.5, 1000, "A step takes 0.5 s, an epoch of 1,000 steps about 8 min: --width=0.5 helps."),
+        (0.1, 1000, ""),
+    ],
+)
+def test_a_long_epoch_is_foretold_after_the_first_steps(step, steps, sentence, monkeypatch, caplog):
+    logging.getLogger("tfbio").propagate = True
+    # The clock is asked twice in these steps: after the first, which traces, and after the third.
+    clock = loop._ExpectedTime(steps, "--width=0.5 helps")
+    clock_steps = iter([0.0, 2 * step])
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: next(clock_steps))
+    for batch in range(5):
+        clock.on_train_batch_end(batch)
+    assert caplog.messages == ([sentence] if sentence else [])
