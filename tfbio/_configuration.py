@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -168,7 +169,7 @@ def _build(configuration: type, values: dict[str, Any]) -> Any:
         name = field.metadata.get("name", field.name)
         parts = tuple(variants_of(annotation).values()) or branch_of(annotation)
         if parts and isinstance(values.get(field.name), parts):
-            arguments[field.name] = values.pop(field.name)
+            arguments[field.name] = _changed(values.pop(field.name), values)
         elif branch := branch_of(annotation):
             arguments[field.name] = _build(branch, values)
         elif variants := variants_of(annotation):
@@ -178,6 +179,12 @@ def _build(configuration: type, values: dict[str, Any]) -> Any:
         elif name in values:
             arguments[field.name] = values.pop(name)
     return configuration(**arguments)
+
+
+def _changed(part: Any, values: dict[str, Any]) -> Any:
+    """A part of a configuration with those of its options that are given beside it."""
+    given = {name: values.pop(name) for name in options_of(type(part)) if name in values}
+    return _build(type(part), {**values_of(part), **given}) if given else part
 
 
 def _variant(kind: str, variants: Mapping[str, type], name: str, values: dict[str, Any]) -> Any:
@@ -303,6 +310,90 @@ def value_type(annotation: Any) -> tuple[Any, bool]:
     return rest, len(others) < len(members)
 
 
+def as_native(value: Any) -> Any:
+    """Numbers of NumPy, alone or in tuples and lists, as Python's own; anything else as it is.
+
+    Example:
+        >>> import numpy as np
+        >>> as_native((np.int64(3), np.float32(0.5))), as_native("text")
+        ((3, 0.5), 'text')
+    """
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(as_native, value)) if type(value) in (tuple, list) else value
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
+
+
+def check_options(configuration: Any) -> None:
+    """Refuse values of fields that are of another type, no choice, or out of range.
+
+    Numbers of NumPy become Python's own, lists tuples. For the `__post_init__` of a configuration.
+
+    Args:
+        configuration: a frozen dataclass.
+
+    Raises:
+        InputError: a value is refused.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Walk:
+        ...     steps: int = option(3, minimum=1)
+        ...     def __post_init__(self):
+        ...         check_options(self)
+        >>> Walk("three")
+        Traceback (most recent call last):
+            ...
+        tfbio.errors.InputError: Expected steps to be a whole number of 1 or more, received 'three'.
+    """
+    hints = typing.get_type_hints(type(configuration))
+    for field in dataclasses.fields(configuration):
+        annotation = hints[field.name]
+        if branch_of(annotation) or variants_of(annotation) or annotation is Any:
+            continue
+        kind, optional = value_type(annotation)
+        value = as_native(getattr(configuration, field.name))
+        if isinstance(value, list):
+            value = tuple(value)
+        if not (value is None and optional) and not _fits(kind, value, field.metadata):
+            name = field.metadata.get("name", field.name)
+            raise InputError(
+                f"Expected {name} to be {_wanted(kind, field.metadata)}, received {value!r}."
+            )
+        object.__setattr__(configuration, field.name, value)
+
+
+def _fits(kind: Any, value: Any, facts: Mapping[str, Any]) -> bool:
+    origin = typing.get_origin(kind)
+    if origin is typing.Literal:
+        return value in typing.get_args(kind)
+    if origin in (tuple, typing.Union, types.UnionType):
+        # What stands in a tuple is for the configuration itself to check.
+        return isinstance(value, tuple) or _is_union(kind)
+    if kind is float:
+        kind = (int, float)
+    if kind is str:
+        return isinstance(value, (str, os.PathLike))
+    if kind not in (bool, int, (int, float)):
+        return True
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        return False
+    return facts.get("minimum", value) <= value <= facts.get("maximum", value)
+
+
+def _wanted(kind: Any, facts: Mapping[str, Any]) -> str:
+    origin = typing.get_origin(kind)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
+    if origin is tuple:
+        return "a tuple, such as " + repr(tuple(facts.get("example", "1,2").split(",")))
+    names = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+    limits = [f"of {facts['minimum']} or more"] if "minimum" in facts else []
+    limits += [f"{facts['maximum']} at most"] if "maximum" in facts else []
+    return " ".join([names.get(kind, str(kind)), " and ".join(limits)]).strip()
+
+
 def _default(field: dataclasses.Field) -> Any:
     if field.default is not dataclasses.MISSING:
         return field.default
@@ -324,7 +415,8 @@ def _plain(value: Any) -> Any:
         return value
     if hasattr(value, "__fspath__"):
         return value.__fspath__()
-    return str(value)
+    native = as_native(value)
+    return str(value) if native is value else _plain(native)
 
 
 def _immutable(value: Any) -> Any:
@@ -374,7 +466,7 @@ def from_text(annotation: Any, text: str) -> Any:
     kind, optional = value_type(annotation)
     if text == "none" and optional:
         # An empty list is something else than the default.
-        return () if _items_of(kind) else None
+        return () if Ellipsis in _items_of(kind) else None
     if _is_union(kind):
         return _first_that_fits(typing.get_args(kind), text)
     if typing.get_origin(kind) is typing.Literal:

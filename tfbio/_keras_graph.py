@@ -35,7 +35,8 @@ def nodes_of(model: keras.Model) -> list[Node]:
         >>> [node.operation.name for node in nodes_of(model)]
         ['image', 'dense']
     """
-    by_depth = model._nodes_by_depth
+    # A Sequential model has a functional one inside.
+    by_depth = (getattr(model, "_functional", None) or model)._nodes_by_depth
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 

@@ -13,13 +13,13 @@ from tfbio.layers import (
     _exact,
     _first_state,
     _fourier_convolution,
-    _gates,
-    _instance_norm,
     _random_state,
     _reflection,
     _replica_noise,
     _seeds,
-    _single_channel,
+    gates,
+    instance_norm,
+    single_channel,
 )
 
 
@@ -90,19 +90,19 @@ def test_a_row_is_reflected_about_its_ends():
 
 
 def test_filters_that_see_one_channel():
-    assert _single_channel.check_channels([2, 0], 2) == (2, 0)
+    assert single_channel.check_channels([2, 0], 2) == (2, 0)
     kernel = np.zeros((3, 3, 3, 2))
     kernel[:, :, 2, 1] = 1
-    assert _single_channel.channels_of(kernel) == (0, 2)
+    assert single_channel.channels_of(kernel) == (0, 2)
 
 
 def test_responses_of_filters_that_see_one_channel():
     kernel = np.zeros((3, 3, 2, 4), "float32")
     kernel[:, :, [1, 0, 1, 1], range(4)] = 1
     inputs = np.ones((1, 5, 5, 2), "float32")
-    rows = _single_channel.responses_by_filter(inputs, kernel, (1, 0, 1, 1), (1, 1), "valid")
+    rows = single_channel.responses_by_filter(inputs, kernel, (1, 0, 1, 1), (1, 1), "valid")
     np.testing.assert_array_equal(_array(rows), np.full((4, 9), 9))
-    assert tuple(_single_channel.to_image(np.zeros((4, 18)), (3, 3)).shape) == (2, 3, 3, 4)
+    assert tuple(single_channel.to_image(np.zeros((4, 18)), (3, 3)).shape) == (2, 3, 3, 4)
 
 
 # === Weights and states ===
@@ -113,16 +113,16 @@ def test_constants_keep_their_double_precision():
 
 
 def test_gates_are_drawn_apart():
-    assert _gates.kaiming_fan_out("tanh").scale == pytest.approx((5 / 3) ** 2)
-    kernels = _array(_gates.drawn_apart(keras.initializers.GlorotNormal(), 2)((3, 3, 4, 8)))
+    assert gates.kaiming_fan_out("tanh").scale == pytest.approx((5 / 3) ** 2)
+    kernels = _array(gates.drawn_apart(keras.initializers.GlorotNormal(), 2)((3, 3, 4, 8)))
     assert (kernels[..., :4] != kernels[..., 4:]).any()
 
 
 def test_instance_normalization_begins_with_a_deviation_of_a_tenth():
-    layer = _instance_norm.instance_norm("norm", "float32")
+    layer = instance_norm.instance_norm("norm", "float32")
     maps = _array(layer(keras.random.uniform((1, 9, 9, 2))))
     np.testing.assert_allclose(maps.std(axis=(1, 2)), 0.1, rtol=1e-3)
-    _instance_norm.check_pixels((None, 1, 2, 8), "norm")
+    instance_norm.check_pixels((None, 1, 2, 8), "norm")
 
 
 def test_attention_keeps_the_shape_of_a_map():

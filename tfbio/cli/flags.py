@@ -128,7 +128,13 @@ def given_arguments(values: flags.FlagValues) -> dict[str, Any]:
     for name in [*([chosen] if chosen in names else []), *names]:
         for each in model_options(model_info(name)):
             options.setdefault(each.name, each)
-    return given(values, options)
+    found = given(values, options)
+    if chosen in names:
+        own = {each.name for each in model_options(model_info(chosen))}
+        strange = [f"--{name}" for name in found if name not in own]
+        if strange:
+            raise InputError(f"{chosen} takes no {' or '.join(strange)}: leave it out.")
+    return found
 
 
 def _define(each: Option, values: flags.FlagValues) -> None:
@@ -158,12 +164,19 @@ def _define(each: Option, values: flags.FlagValues) -> None:
 
 def _value(each: Option, value: Any) -> Any:
     kind, _ = value_type(each.annotation)
+    if value == "":
+        raise InputError(f"Expected a value behind --{each.name}=, received none: leave it out.")
     if kind in (bool, int, float, str):
         return value
     text = ",".join(value) if isinstance(value, list) else value
     try:
         return from_text(each.annotation, text)
     except ValueError as error:
+        if Ellipsis not in typing.get_args(kind):
+            raise InputError(
+                f"Expected --{each.name} as one whole number or two, such as 64 or 64,48, received "
+                f"{text}."
+            ) from error
         if isinstance(value, list) and typing.get_origin(typing.get_args(kind)[0]):
             # Names, of which the configuration knows which there are.
             return tuple(value)

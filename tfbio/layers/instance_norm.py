@@ -32,15 +32,11 @@ def instance_norm(name: str, dtype: Any, gamma: float = 0.1) -> keras.layers.Gro
 def check_pixels(inputs_shape: Sequence[int | None], layer: str) -> None:
     """Refuse maps of one pixel, which has no variance.
 
-        Raises:
-    <<<<<<< HEAD:tfbio/layers/instance_norm.py
-            InputError: it is one.
+    Raises:
+        InputError: it is one.
 
-        Example:
-            >>> check_pixels((None, 1, 2, 8), "norm")
-    =======
-            ValueError: it is one.
-    >>>>>>> tests:tfbio/layers/_instance_norm.py
+    Example:
+        >>> check_pixels((None, 1, 2, 8), "norm")
     """
     if tuple(inputs_shape[1:3]) == (1, 1):
         raise InputError(

@@ -15,20 +15,16 @@ from tfbio.layers._convolution import Pair, convolve
 def check_channels(channels: Any, filters: int) -> tuple[int, ...]:
     """The channel that each filter sees, as ints.
 
-        Args:
-            channels: what the user gave.
-            filters: number of filters.
+    Args:
+        channels: what the user gave.
+        filters: number of filters.
 
-        Raises:
-    <<<<<<< HEAD:tfbio/layers/single_channel.py
-            InputError: it is not one int of 0 or more for each filter.
+    Raises:
+        InputError: it is not one int of 0 or more for each filter.
 
-        Example:
-            >>> check_channels([2, 0], 2)
-            (2, 0)
-    =======
-            ValueError: it is not one int of 0 or more for each filter.
-    >>>>>>> tests:tfbio/layers/_single_channel.py
+    Example:
+        >>> check_channels([2, 0], 2)
+        (2, 0)
     """
     given = tuple(np.ravel(channels).tolist())
     if len(given) != filters or not all(isinstance(each, int) and each >= 0 for each in given):
@@ -42,21 +38,17 @@ def check_channels(channels: Any, filters: int) -> tuple[int, ...]:
 def channels_of(kernel: np.ndarray) -> tuple[int, ...]:
     """The channel that each filter of a kernel sees.
 
-        Args:
-            kernel: (height, width, C, filters).
+    Args:
+        kernel: (height, width, C, filters).
 
-        Raises:
-    <<<<<<< HEAD:tfbio/layers/single_channel.py
-            InputError: a filter sees more than one.
+    Raises:
+        InputError: a filter sees more than one.
 
-        Example:
-            >>> kernel = np.zeros((3, 3, 3, 2))
-            >>> kernel[:, :, 2, 1] = 1
-            >>> channels_of(kernel)
-            (0, 2)
-    =======
-            ValueError: a filter sees more than one.
-    >>>>>>> tests:tfbio/layers/_single_channel.py
+    Example:
+        >>> kernel = np.zeros((3, 3, 3, 2))
+        >>> kernel[:, :, 2, 1] = 1
+        >>> channels_of(kernel)
+        (0, 2)
     """
     seen = np.any(kernel != 0, axis=(0, 1))
     several = np.flatnonzero(seen.sum(axis=0) > 1)

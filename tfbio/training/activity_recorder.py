@@ -167,10 +167,14 @@ class ActivityRecorder(keras.callbacks.Callback):
         # A process that was killed may leave part of a line.
         lines = self._path.read_bytes().decode().splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
-        return [
+        rows = [
             {name: _KINDS.get(name, float)(value) for name, value in row.items()}
             for row in csv.DictReader(whole)
         ]
+        if rows and rows[0]["epoch"] == 0:
+            # Runs of tfbio before 0.2 counted from 0.
+            rows = [{**row, "epoch": row["epoch"] + 1} for row in rows]
+        return rows
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._epoch = epoch + 1

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
-import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -22,9 +17,10 @@ from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.models.registry import model_info
 from tfbio.training.config import DataConfig, ModelConfig, TrainingConfig
+from tfbio.training.own_parts import fingerprint_of_data, own_model_and_config
 from tfbio.training.run_directory import RunDirectory
-from tfbio.training.session import Parts, registered_model, run_training
-from tfbio.training.trained import run_of
+from tfbio.training.session import Parts, run_training
+from tfbio.training.starting_point import registered_model, with_those_of_the_run
 
 _logger = logging.getLogger("tfbio")
 
@@ -121,7 +117,7 @@ def configuration_of(
     own_data = None if named_data else as_data_source(data, class_names=class_names)
     of_data: dict[str, Any] = {}
     if own_data is not None:
-        of_data = {"name": own_data.name, "fingerprint": _fingerprint_of_data(own_data)}
+        of_data = {"name": own_data.name, "fingerprint": fingerprint_of_data(own_data)}
     if isinstance(model, TrainingConfig):
         if options or (named_data and data is not None):
             raise InputError(
@@ -134,7 +130,7 @@ def configuration_of(
     if isinstance(model, (str, ModelConfig)):
         values["model"] = model
     elif model is not None:
-        own_model, values["model"] = _own_model(model, values)
+        own_model, values["model"] = own_model_and_config(model, values)
     if isinstance(data, DataConfig):
         values["data"] = data
     elif isinstance(data, str):
@@ -148,7 +144,8 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
     """A configuration out of options by name, as flags and keywords give them.
 
     Arguments of the model stand beside the options of `TrainingConfig`. If the weights are those
-    of a run, its model, its arguments and its framing are taken where they are not given.
+    of a run, its model, its arguments and its framing are taken where they are not given. A
+    `ModelConfig` says all of the model itself.
 
     Args:
         values: names to values, those that are given.
@@ -161,21 +158,21 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
         >>> training_config({"model": "b_cnn", "width": 0.5, "epochs": 3}).model.arguments
         {'width': 0.5}
     """
-    values = _inherited(values)
+    values = with_those_of_the_run(values)
     model = values.pop("model", "bl_rcnn")
     options = options_of(TrainingConfig)
-    parts = {field.name for field in dataclasses.fields(TrainingConfig)}
+    known = {*options, *(part for option in options.values() for part in option.path[:-1])}
+    own = {name: values.pop(name) for name in list(values) if name not in known}
     if isinstance(model, ModelConfig):
+        values["arguments"] = {**model.arguments, **values.get("arguments", {}), **own}
         return build(TrainingConfig, {**values, "model": model})
-    own = {name: values.pop(name) for name in list(values) if name not in {*options, *parts}}
     values["arguments"] = {**values.get("arguments", {}), **own}
     if values.get("model_fingerprint") is None:
         info = model_info(model)
         strange = [name for name in own if name not in info.arguments]
-        known = {*info.arguments, *options}
         for name in strange:
             if not _is_of_another_model(name):
-                raise UnknownNameError("option", name, known)
+                raise UnknownNameError("option", name, {*info.arguments, *options})
     return build(TrainingConfig, {**values, "model": model})
 
 
@@ -230,108 +227,3 @@ def _sized(model: ModelConfig, data: DataConfig) -> ModelConfig:
 def _loaded(config: TrainingConfig) -> DataSource:
     data = config.data
     return load_dataset(data.name, data.data_dir, data.max_bad_images)
-
-
-# === Going on from a run ===
-
-
-def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
-    """With the weights of a run come its model, its arguments and its framing."""
-    values = dict(values)
-    weights = values.get("weights")
-    if not isinstance(weights, (str, os.PathLike)):
-        return values
-    path = Path(weights)
-    run = RunDirectory(path) if path.is_dir() else run_of(path)
-    if run is None:
-        return values
-    if not run.model.is_file():
-        raise InputError(f"Expected the folder of a trained run, found no model.keras in {path}.")
-    values["weights"] = str(run.model)
-    if isinstance(values.get("model"), ModelConfig):
-        return values
-    config = run.config()
-    if config.model.fingerprint is not None:
-        return values
-    before: dict[str, Any] = {"model": config.model.name, **config.model.arguments}
-    if config.model.image_size is not None:
-        before["image_size"] = config.model.image_size
-    for name, value in before.items():
-        if name in values and values[name] != value:
-            raise InputError(
-                f"Expected {name}={value}, as in the run {run.path} whose weights are taken, "
-                f"received {name}={values[name]}: leave it out. tfbio.load_weights names every "
-                "tensor that does not fit."
-            )
-    framing = {
-        "crop_ratio": config.data.framing.crop_ratio,
-        "resize_through": config.data.framing.resize_through,
-    }
-    return {**before, **framing, **values}
-
-
-# === One's own model and data ===
-
-
-def _own_model(
-    model: Any, values: dict[str, Any]
-) -> tuple[Callable[[int], keras.Model], ModelConfig]:
-    sample = model
-    if not isinstance(model, keras.Model):
-        if not callable(model):
-            raise InputError(
-                "Expected the name of a model, a keras.Model, a function that builds one, or a "
-                f"TrainingConfig, received {type(model).__name__}."
-            )
-        sample = model()
-    elif (values.get("devices") or 1) > 1 or values.get("strategy") == "mirrored":
-        raise InputError(
-            "Expected a function that builds the model where several devices train it, received "
-            f"the model {model.name!r}: pass lambda: keras.Model(...)."
-        )
-    if not isinstance(sample, keras.Model):
-        raise InputError(
-            f"Expected a function that returns a keras.Model, received {type(sample).__name__}."
-        )
-    for name in ("precision", "weights"):
-        if values.get(name) is not None:
-            raise InputError(
-                f"Expected no {name} with a model of your own, which has its own: leave it out."
-            )
-    image_size = values.pop("image_size", None)
-    config = ModelConfig(
-        _plain_name(sample), image_size=image_size, fingerprint=_fingerprint_of_model(sample)
-    )
-    if isinstance(model, keras.Model):
-        return (lambda classes: model), config
-    made = [sample]
-    # The first one is made outside the strategy's scope; with one device it is as good as another.
-    return (lambda classes: made.pop() if made and _one_device(values) else model()), config
-
-
-def _one_device(values: Mapping[str, Any]) -> bool:
-    return (values.get("devices") or 1) == 1 and values.get("strategy", "auto") == "none"
-
-
-def _plain_name(model: keras.Model) -> str:
-    """The name of a model, without the number that Keras gives to those that have no other."""
-    plain = re.sub(r"_\d+$", "", model.name)
-    return plain if plain == type(model).__name__.lower() else model.name
-
-
-def _fingerprint_of_model(model: keras.Model) -> str:
-    """Tells architectures apart, whatever Keras numbers their layers."""
-    parts = [
-        [type(layer).__name__, [[list(weight.shape), weight.dtype] for weight in layer.weights]]
-        for layer in model.layers
-    ]
-    return _digest([parts, model.input_shape, model.output_shape])
-
-
-def _fingerprint_of_data(source: DataSource) -> str:
-    sizes = {name: split.size for name, split in source.splits.items()}
-    return _digest([sizes, source.class_names])
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tfbio._configuration import as_json, from_json, option
+from tfbio._configuration import as_json, as_native, check_options, from_json, option
 from tfbio.datasets.names import AugmentationName, ConditionName, StimulusName
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.framing import Framing
@@ -75,12 +75,16 @@ class ModelConfig:
             "image_size": image_size,
             "full_size": full_size,
             "weights": weights,
-            "imports": tuple(imports),
+            "imports": imports,
             "fingerprint": fingerprint,
-            "arguments": {**(arguments or {}), **keywords},
+            "arguments": {
+                argument: as_native(value)
+                for argument, value in {**(arguments or {}), **keywords}.items()
+            },
         }
         for field, value in values.items():
             object.__setattr__(self, field, value)
+        check_options(self)
         if fingerprint is None:
             self._check()
 
@@ -157,8 +161,7 @@ class DataConfig:
     fingerprint: str | None = option(name="data_fingerprint", hidden=True)
 
     def __post_init__(self) -> None:
-        if self.augment is not None:
-            object.__setattr__(self, "augment", tuple(self.augment))
+        check_options(self)
         for name in self.augment or ():
             if name not in get_args(AugmentationName):
                 raise UnknownNameError("augmentation", name, get_args(AugmentationName))
@@ -207,6 +210,7 @@ class NoiseConfig:
     draws: int | None = option(name="noise_draws")
 
     def __post_init__(self) -> None:
+        check_options(self)
         for name, value in (("noise_seed", self.seed), ("noise_draws", self.draws)):
             if value is not None and self.sampling is None:
                 raise InputError(f"Expected --noise with --{name}, received the latter alone.")
@@ -247,6 +251,7 @@ class RecordingConfig:
     steps: int | None = option(name="record_steps", minimum=1)
 
     def __post_init__(self) -> None:
+        check_options(self)
         for name, value in (("record_images", self.images), ("record_steps", self.steps)):
             if value is not None and self.layers is None:
                 raise InputError(
@@ -317,19 +322,7 @@ class TrainingConfig:
     runs_dir: str = option("runs", setting=False, path=True)
 
     def __post_init__(self) -> None:
-        for name, smallest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < smallest:
-                raise InputError(
-                    f"Expected {name} to be a whole number of {smallest} or more, received "
-                    f"{value!r}."
-                )
-        if self.seed > LARGEST_SEED:
-            raise InputError(f"Expected a seed of at most {LARGEST_SEED}, received {self.seed}.")
-        for name in ("early_stopping", "checkpoint_steps", "max_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"Expected {name} of 1 or more, received {value}.")
+        check_options(self)
         if self.mode != "train" and self.model.weights is None and not self.model.fingerprint:
             raise InputError(
                 f"Expected weights to start from with --mode={self.mode}: pass --weights."

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, ClassVar
 
-from tfbio._configuration import option
+from tfbio._configuration import check_options, option
 from tfbio.errors import InputError
 from tfbio.training.plateau import PlateauDecay
 
@@ -58,6 +58,7 @@ class Cosine:
     warmup_fraction: float = option(0.05)
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not 0 <= self.warmup_fraction < 1:
             raise InputError(
                 "Expected a warm-up of 0 or more and below 1 of all steps, received "
@@ -105,7 +106,7 @@ class Step:
     decay_factor: float = option(0.1)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "milestones", tuple(self.milestones))
+        check_options(self)
         if not 0 < self.decay_factor <= 1:
             raise InputError(
                 f"Expected a decay factor above 0 and at most 1, received {self.decay_factor}."
@@ -180,6 +181,7 @@ class Plateau:
     threshold: float = option(1e-4, name="plateau_threshold")
 
     def __post_init__(self) -> None:
+        check_options(self)
         self.decay(1.0)
 
     def rate(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tfbio._configuration import option
+from tfbio._configuration import check_options, option
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.training.learning_rate import (
     Constant,
@@ -72,6 +72,7 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.name not in OPTIMIZERS:
             raise UnknownNameError("optimizer", self.name, OPTIMIZERS)
+        check_options(self)
         check_learning_rate(self.learning_rate)
         if not isinstance(self.schedule, Schedule):
             raise InputError(
@@ -93,10 +94,6 @@ class OptimizerConfig:
         if self.nesterov and self.momentum == 0:
             raise InputError("Expected a momentum above 0 with Nesterov's momentum, received 0.")
         self._check_clipping()
-        if self.accumulate_steps < 1:
-            raise InputError(
-                f"Expected to accumulate 1 step or more, received {self.accumulate_steps}."
-            )
 
     def _check_clipping(self) -> None:
         if self.clip_value is not None and self.clip_norm is not None:

@@ -348,7 +348,7 @@ def _is_of(run: RunDirectory, config: TrainingConfig) -> bool:
     """Whether a run has these settings; what cannot be read has others."""
     try:
         return run.config().same_settings(config)
-    except (OSError, InputError):
+    except (OSError, ValueError, TypeError, KeyError):
         return False
 
 

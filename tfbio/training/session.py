@@ -18,7 +18,7 @@ from tfbio.datasets.pipeline import TrainingBatches, evaluation_batches
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
 from tfbio.evaluation.accuracy import AccuracyOverTime, AccuracyTable
-from tfbio.models.registry import create_model, model_info
+from tfbio.models.registry import model_info
 from tfbio.training.best_epoch import epochs_since_best
 from tfbio.training.class_weights import balanced_class_weights
 from tfbio.training.config import TrainingConfig
@@ -63,20 +63,6 @@ class Parts:
     build: Callable[[int], keras.Model]
     callbacks: Sequence[keras.callbacks.Callback] = ()
     one_of_many: str = ""
-
-
-def registered_model(config: TrainingConfig) -> Callable[[int], keras.Model]:
-    """What builds the registered model of a configuration for a number of classes."""
-
-    def build(classes: int) -> keras.Model:
-        return create_model(
-            config.model.name,
-            classes=classes,
-            weights=config.model.weights,
-            **config.model.builder_arguments(),
-        )
-
-    return build
 
 
 def run_training(config: TrainingConfig, parts_of: Callable[[], Parts]) -> RunDirectory:
