@@ -19,6 +19,10 @@ import tensorflow as tf
 # Modules beside the tests, such as golden_data, are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Importing them, as the search for examples would, hides TensorFlow, and registers what one test
+# registers.
+collect_ignore = ["without_tensorflow.py", "worked_example"]
+
 # Replicas are tested on two logical devices; they must be made before TensorFlow is used.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
