@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl import flags as absl_flags
 
 from tfbio.cli import evaluate, export, train
 
@@ -87,7 +86,7 @@ def test_the_digits_are_learnt_exported_and_read_from_their_png_bytes(tmp_path):
 
 def test_the_python_examples_print_what_they_say(tmp_path):
     blocks = [block for _, block in _section("In Python")]
-    assert len(blocks) == 12
+    assert len(blocks) == 16
     printed = _run(["-c", EACH_BY_ITSELF, END, *blocks[::2]], tmp_path).split(f"{END}\n")
     assert printed.pop() == ""
     for found, expected in zip(printed, blocks[1::2], strict=True):
@@ -118,8 +117,7 @@ def test_every_command_takes_the_flags_it_is_shown_with():
             assert f"\n{rest[0]}:" in makefile
         elif first == "python":
             script, *arguments = rest
-            values = absl_flags.FlagValues()
-            COMMANDS[script]._define_flags(values)
+            values, _ = COMMANDS[script].COMMAND.define([script, *arguments])
             assert values([script, *arguments]) == [script]
 
 

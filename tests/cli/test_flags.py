@@ -10,9 +10,12 @@ import pytest
 from absl import flags
 
 from tfbio._configuration import option, options_of
+from tfbio.cli.evaluate import EvaluateFlags
 from tfbio.cli.flags import define_options, described_flags, given, option_table
 from tfbio.cli.train import TrainFlags
 from tfbio.errors import InputError
+from tfbio.evaluation.protocol import RESERVED
+from tfbio.training import TrainingConfig
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -96,7 +99,15 @@ def test_help_names_choices_and_defaults():
     assert "secret" not in text
 
 
-def test_the_documentation_has_the_table():
-    """python -c "..." of docs/options.md writes it."""
-    table = option_table(options_of(TrainFlags).values())
-    assert table in (DOCS / "options.md").read_text(encoding="utf-8"), table
+def test_the_documentation_has_the_tables():
+    text = (DOCS / "options.md").read_text(encoding="utf-8")
+    for name, each in options_of(TrainFlags).items():
+        if not each.facts.get("hidden"):
+            row = option_table([each]).splitlines()[-1]
+            assert row in text, row
+            of_both = name in options_of(TrainingConfig) and name != "import"
+            assert (text.index(row) < text.index("Of the command alone")) == of_both
+
+
+def test_no_option_of_a_protocol_can_hide_a_flag():
+    assert set(options_of(EvaluateFlags)) <= {*RESERVED}

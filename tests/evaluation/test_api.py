@@ -72,8 +72,8 @@ def trained(model, tmp_path):
 def test_arrays_data_sets_and_sources_are_the_same_to_it(model, images, source):
     expected = tfbio.evaluate(model, data=source, split="train")
     batches = tf.data.Dataset.from_tensor_slices(images)
-    for data in ({"train": images}, images, batches.batch(7), batches):
-        found = tfbio.evaluate(model, data=data, split="train", batch_size=8)
+    for data in ({"test": images}, images, batches.batch(7), batches):
+        found = tfbio.evaluate(model, data=data, batch_size=8)
         np.testing.assert_array_equal(np.sort(found.labels), np.sort(expected.labels))
         np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)
         assert found.rows()[0]["top1"] == expected.rows()[0]["top1"]

@@ -112,7 +112,7 @@ def test_a_protocol_of_ones_own(model, images, tmp_path):
     table = tfbio.evaluate(
         model,
         "confidence",
-        images,
+        {"train": images},
         split="train",
         threshold=0.75,
         output=tmp_path,

@@ -177,6 +177,56 @@ def test_a_configuration_in_parts_is_the_same_as_keywords():
     assert (whole.optimizer, whole.data) == (parts.optimizer, parts.data)
 
 
+def test_numbers_of_numpy_are_written_as_pythons(pictures, tmp_path):
+    arguments = {**SMALL, "learning_rate": np.float32(0.25), "epochs": np.int64(2), "max_steps": 1}
+    run = tfbio.train("b_cnn", pictures, runs_dir=tmp_path, **arguments)
+    assert run.config().optimizer.learning_rate == 0.25
+    assert tfbio.train("b_cnn", pictures, runs_dir=tmp_path, **arguments).path == run.path
+
+
+def test_another_model_or_other_images_are_another_run(pictures, tmp_path):
+    def model(activation):
+        return keras.Sequential(
+            [
+                keras.Input((32, 32, 3)),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2, activation=activation),
+                keras.layers.Softmax(),
+            ],
+            name="mine",
+        )
+
+    images, labels = pictures
+    arguments = {"batch_size": 4, "max_steps": 1, "runs_dir": tmp_path, "learning_rate": 1e-3}
+    paths = [
+        tfbio.train(model(activation), data, **arguments).path.name
+        for activation, data in (
+            ("relu", pictures),
+            ("tanh", pictures),
+            ("relu", (255 - images, labels)),
+            ("relu", pictures),
+        )
+    ]
+    assert paths == ["mine-own_data", "mine-own_data-2", "mine-own_data-3", "mine-own_data"]
+
+
+def test_options_go_beside_whole_parts():
+    config = training_config(
+        {
+            "model": tfbio.ModelConfig("bl_rcnn", timesteps=4),
+            "width": 0.5,
+            "weights": "bl.h5",
+            "data": tfbio.DataConfig("shapes", augment=("flip",)),
+            "framing": tfbio.Framing(0.9),
+            "optimizer": tfbio.OptimizerConfig("sgd"),
+            "learning_rate": 0.5,
+        }
+    )
+    assert config.model == tfbio.ModelConfig("bl_rcnn", timesteps=4, width=0.5, weights="bl.h5")
+    assert config.data == tfbio.DataConfig("shapes", augment=("flip",), framing=tfbio.Framing(0.9))
+    assert config.optimizer == tfbio.OptimizerConfig("sgd", 0.5)
+
+
 def test_a_configuration_goes_with_data_of_ones_own(pictures, tmp_path):
     config = tfbio.TrainingConfig(
         tfbio.ModelConfig("b_cnn", image_size=32, width=1 / 32),
@@ -230,18 +280,33 @@ def test_weights_of_a_run_bring_its_architecture_and_framing(run, pictures, tmp_
         np.testing.assert_allclose(after, before, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({"width": 0.5}, r"Expected width=0.03125, as in the run .*, received width=0.5: leave it"),
-        ({"model": "b_k_cnn"}, r"Expected model=b_cnn, as in the run .*, received model=b_k_cnn"),
-        ({"image_size": 64}, r"Expected image_size=32, as in the run .*, received image_size=64"),
-    ],
-)
-def test_a_mismatch_with_the_run_says_which_argument_differs(run, given, sentence):
+def test_a_model_of_another_name_than_the_runs_is_refused(run):
+    with pytest.raises(InputError, match=r"Expected model=b_cnn, as in .*received model=b_k"):
+        training_config({"weights": run.path, "model": "b_k_cnn"})
+
+
+def test_weights_that_do_not_fit_say_which_argument_differs(run, pictures, tmp_path):
+    sentence = r"Expected width=0.03125, as in the run .*, received width=0.5: leave it out"
     with pytest.raises(InputError, match=sentence) as caught:
-        training_config({"weights": run.path, **given})
+        tfbio.train(data=pictures, weights=run, width=0.5, batch_size=4, runs_dir=tmp_path / "runs")
     assert len(str(caught.value)) < 400
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_fits_may_differ_from_the_run(run, pictures, tmp_path):
+    """Such as the size of the images."""
+    images, labels = pictures
+    larger = (images.repeat(2, 1).repeat(2, 2), labels)
+    again = tfbio.train(
+        data=larger, weights=run, image_size=64, max_steps=1, batch_size=4, runs_dir=tmp_path
+    )
+    assert tfbio.load_run(again).model.input_shape == (None, 64, 64, 3)
+
+
+def test_the_framing_of_a_run_is_one_thing(run):
+    config = run.config()
+    assert training_config({"weights": run}).data.framing == config.data.framing
+    assert training_config({"weights": run, "crop_ratio": 0.5}).data.framing == tfbio.Framing(0.5)
 
 
 # === Mistakes ===
@@ -255,7 +320,12 @@ def test_a_mismatch_with_the_run_says_which_argument_differs(run, given, sentenc
         ("b_cnn", "shapes", {"epoch": 2}, "Unknown option 'epoch'. Nearest: epochs"),
         ("b_cnn", "shapes", {"timesteps": 2}, "b_cnn takes no --timesteps"),
         ("b_cnn", "shapes", {"epochs": 0}, "epochs to be a whole number of 1 or more, received 0"),
-        ("b_cnn", "shapes", {"seed": -1}, "seed to be a whole number of 0 or more, received -1"),
+        (
+            "b_cnn",
+            "shapes",
+            {"seed": -1},
+            "seed to be a whole number of 0 or more and 42949",
+        ),
         ("b_cnn", "shapes", {"schedule": "stp"}, "Unknown schedule 'stp'"),
         ("b_cnn", "shapes", {"patience": 2}, "patience with the schedule plateau only"),
         (
@@ -268,6 +338,27 @@ def test_a_mismatch_with_the_run_says_which_argument_differs(run, given, sentenc
         (_own_model(), "shapes", {"precision": "float64"}, "no precision with a model of your own"),
         (lambda: 3, "shapes", {}, "a function that returns a keras.Model, received int"),
         ("b_cnn", 3, {}, "received"),
+        ("b_cnn", "shapes", {"mode": "freeze"}, "mode to be one of train, finetune, readout, rec"),
+        ("b_cnn", "shapes", {"class_weights": "balance"}, "class_weights to be one of equal, bal"),
+        ("b_cnn", "shapes", {"cache": "foo"}, "cache to be one of none, memory, disk, received"),
+        ("b_cnn", "shapes", {"precision": "float16"}, "precision to be one of float32, float64"),
+        ("b_cnn", "shapes", {"noise": "foo"}, "noise to be one of sample, fixed, mean, off"),
+        ("b_cnn", "shapes", {"max_bad_images": -1}, "max_bad_images to be a whole number of 0 or"),
+        ("b_cnn", "shapes", {"learning_rate": "0.1"}, "learning_rate to be a number, received '0."),
+        (
+            "b_cnn",
+            "shapes",
+            {"augment": "flip"},
+            "augment to be a tuple, .*received 'flip'",
+        ),
+        (
+            "b_cnn",
+            "shapes",
+            {"epochs": True},
+            "epochs to be a whole number of 1 or more, received T",
+        ),
+        (_own_model(), "shapes", {"image_size": 64}, "images of 32 x 32 pixels, the input of"),
+        (keras.Sequential([keras.layers.Dense(2)]), "shapes", {}, "a model whose input is known"),
     ],
 )
 def test_a_mistake_gets_one_sentence(model, data, options, sentence, tmp_path):

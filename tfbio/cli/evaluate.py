@@ -57,6 +57,11 @@ def _run(values: flags.FlagValues) -> None:
     from tfbio.evaluation.api import prepare_evaluation
 
     trained = find_trained(values)
+    if values.dataset is None and trained.config is not None and trained.dataset is None:
+        raise InputError(
+            f"Expected --dataset with {trained.description}, whose training data have no name, "
+            "received none: name a data set of the same classes."
+        )
     data = values.dataset or trained.dataset or "shapes"
     chosen = given(values, options_of(EvaluateFlags))
     same = trained.dataset is not None and canonical_name(data) == canonical_name(trained.dataset)

@@ -23,7 +23,7 @@ class TrainFlags(TrainingConfig):
         seeds: in place of --seed: a run for each, such as 0,1,2, then their mean and spread.
         config: configuration of one of the originals' trainings, a JSON file, or config.json of a
             run; flags beside it come first.
-        config_set: values of the configuration that are replaced: key1-key2=value,...
+        config_set: values of the configuration that are replaced, such as optimizer-lr=0.1
     """
 
     run: str | None = option(path=True)

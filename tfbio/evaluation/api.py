@@ -50,6 +50,7 @@ class Evaluation:
         facts: what a results file says of it.
         folder: where results belong: what was given, or a folder of its own in that of the run;
             None for a model without a folder. Nothing is written there before `Table.write`.
+        noise: how the noise of the model is drawn meanwhile.
     """
 
     protocol: Protocol
@@ -141,8 +142,9 @@ def evaluate(
             classifies images.
         protocol: a name of `list_protocols`. By default `"accuracy"`, or `"corruptions"` for a
             data set of corrupted images.
-        data: the name of a data set, a `DataSource`, arrays (images, labels), or a
-            `tf.data.Dataset` of such pairs. By default what the model was trained on.
+        data: the name of a data set, a `DataSource`, arrays (images, labels) or a
+            `tf.data.Dataset` of such pairs, all of which are measured, or a mapping of either from
+            `"train"`, `"validation"` and `"test"`. By default what the model was trained on.
         split: name of the split. By default `"test"` where there is one, else `"validation"`.
         data_dir: where data sets are kept, or the folder of images. By default that of the
             training, for the same data set.
@@ -176,9 +178,9 @@ def evaluate(
         >>> import numpy as np, tfbio
         >>> model = tfbio.create_model("b_cnn", input_shape=(32, 32, 3), classes=2, width=1 / 32)
         >>> images, labels = np.full((20, 32, 32, 3), 255, "uint8"), np.arange(20) % 2
-        >>> table = tfbio.evaluate(model, data=(images, labels), split="train")
+        >>> table = tfbio.evaluate(model, data=(images, labels))
         >>> table.images, table.rows()[0]["top1"]
-        (18, 0.5)
+        (20, 0.5)
     """
     evaluation = prepare_evaluation(
         trained,
@@ -394,7 +396,9 @@ def _data_set(trained: TrainedModel, data: Any) -> tuple[str | None, DataSource 
     from tfbio.datasets import as_data_source
 
     names = trained.class_names or None
-    return None, as_data_source(data, names)
+    # All of what is given is measured.
+    splits = data if isinstance(data, Mapping) else {"test": data}
+    return None, as_data_source(splits, names)
 
 
 def _default_protocol(dataset: str | None) -> str:

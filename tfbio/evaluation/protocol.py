@@ -38,6 +38,19 @@ RESERVED = frozenset(
         "noise_draws",
         "output",
         "progress",
+        # Of the command alone.
+        "run",
+        "runs_dir",
+        "model",
+        "weights",
+        "import",
+        "crop_ratio",
+        "resize_through",
+        "condition",
+        "condition_level",
+        "stimulus",
+        "help",
+        "flagfile",
     }
 )
 
@@ -234,7 +247,9 @@ def protocol_info(name: str) -> Protocol:
 def _check(protocol: Protocol) -> None:
     """Refuse what the command and the documentation could not show."""
     name = protocol.name
-    if name in _PROTOCOLS:
+    known = _PROTOCOLS.get(name)
+    # A cell of a notebook may be run again.
+    if known is not None and known.run.__module__ != protocol.run.__module__:
         raise ValueError(f"Expected a new name for a protocol, received {name!r}, registered.")
     if not protocol.summary.endswith("."):
         raise ValueError(f"Expected a docstring that says what the protocol {name!r} measures.")

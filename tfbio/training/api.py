@@ -43,8 +43,9 @@ def train(
     Args:
         model: a name of the registry, a whole `TrainingConfig`, a `ModelConfig`, a functional or
             Sequential `keras.Model` of your own that ends in one readout a class, or a function
-            that builds it (several devices need one: a model is made in the strategy's scope). By
-            default that of the run whose `weights` are given, or `"bl_rcnn"`.
+            that builds it (several devices need one: a model is made in the strategy's scope). A
+            model of your own is trained itself, from the weights that it has. By default the
+            model is that of the run whose `weights` are given, or `"bl_rcnn"`.
         data: a data set's name, a `DataConfig`, or data of your own: a `DataSource`, arrays
             (images, labels), a `tf.data.Dataset` of such pairs, or a mapping of either from
             `"train"`, `"validation"` and `"test"`. By default `"shapes"`.
@@ -70,6 +71,8 @@ def train(
         >>> run.finished, tfbio.load_run(run.path).model.output_shape
         (True, (None, 2))
     """
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
     config, own_model, own_data = configuration_of(model, data, class_names, options)
     config = settled(config)
 

@@ -16,7 +16,7 @@ from tfbio.datasets.names import AugmentationName, ConditionName, StimulusName
 from tfbio.errors import InputError, UnknownNameError
 from tfbio.framing import Framing
 from tfbio.layers.neuronal_noise import Sampling
-from tfbio.models.registry import model_info
+from tfbio.models.registry import list_models, model_info
 from tfbio.training.optimizer import OptimizerConfig
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ModelConfig:
     """Model.
 
     Args:
-        name: of the registry, such as bl_rcnn.
+        name: model of the registry, such as bl_rcnn.
         image_size: height and width of the input, pixels. Default: as published.
         full_size: on the embedded data sets, the published size, not the quick one.
         weights: weights to start from: a file, or the model.keras or folder of a run, which then
@@ -96,6 +96,9 @@ class ModelConfig:
                 "it is for `tfbio.create_model`. `tfbio.list_models()` names the others."
             )
         strange = [name for name in self.arguments if name not in info.arguments]
+        for name in strange:
+            if not any(name in model_info(other).arguments for other in list_models()):
+                raise UnknownNameError(f"argument of {info.name}", name, info.arguments)
         if strange:
             named = " or ".join(f"--{name}" for name in strange)
             raise InputError(f"{info.name} takes no {named}: leave it out.")
@@ -126,18 +129,19 @@ class DataConfig:
     """Data.
 
     Args:
-        name: shapes, image_folder, or a data set of TFDS.
+        name: name of a data set: shapes, image_folder, or one of TFDS.
         data_dir: the image folder, or where data sets are kept.
         max_bad_images: go on without this many unreadable images.
         cache: where decoded images are kept, so that each is decoded once; they have to fit.
-        augment: crop or random_resized_crop, flip, or none. Default: the data set's.
+        augment: random changes of the training images: crop or random_resized_crop, flip, or
+            none. Default: the data set's.
         framing: how images are brought to the size of the model's input.
         condition: viewing condition of the images. Default: the images as they are.
         condition_level: standard deviation of the condition noise (1 is black to white) or blur
             (pixels). Default: drawn for each image from the published levels.
         stimulus: diagnostic stimulus made of each image and the mask of its object.
-        class_weights: balanced weighs an example by one over the number of its class, 1 on
-            average.
+        class_weights: how examples are weighed in the loss: balanced by one over the number of
+            their class, 1 on average.
         fingerprint: of data that have no name; None for a data set that has one.
 
     Raises:
@@ -193,9 +197,10 @@ class NoiseConfig:
     """Noise of the model.
 
     Args:
-        sampling: drawn anew, fixed, the mean of some draws, or off. Default: as the model has it.
-        seed: of fixed noise, or where samples start.
-        draws: of the mean. Default: 10.
+        sampling: how noise is drawn: anew, fixed, as the mean of some draws, or not at all.
+            Default: as the model has it.
+        seed: seed of fixed noise, or where samples start.
+        draws: number of draws of the mean. Default: 10.
 
     Raises:
         InputError: a seed or draws stand without a sampling.
@@ -252,6 +257,11 @@ class RecordingConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.layers == ():
+            raise InputError(
+                "Expected patterns of layer names with --record_activity, or default, received "
+                "none: leave it out."
+            )
         for name, value in (("record_images", self.images), ("record_steps", self.steps)):
             if value is not None and self.layers is None:
                 raise InputError(
@@ -273,12 +283,13 @@ class TrainingConfig:
         data: on what.
         optimizer: optimizer and learning rate.
         noise: how the noise of the model is drawn.
-        mode: finetune trains the classifier of weights only, and batch normalization goes on with
-            the statistics of the batches; readout freezes that too.
+        mode: what is trained: finetune trains the classifier of weights only, and batch
+            normalization goes on with the statistics of the batches; readout freezes that too.
         epochs: passes over the training images.
         batch_size: images a step, over all devices.
         early_stopping: stop after so many epochs without a better early_stopping_metric.
-        early_stopping_metric: of the validation images. Default: accuracy.
+        early_stopping_metric: metric of the validation images that has to become better. Default:
+            accuracy.
         precision: Keras' dtype policy.
         seed: decides weights, order and draws.
         strategy: how devices work together: auto mirrors over all GPUs if there are several,

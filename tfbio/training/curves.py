@@ -29,7 +29,7 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
     loss_axes.set(xlabel="epoch", ylabel="loss, mean over time steps")
     accuracy_axes.plot(epochs, [100 * row["accuracy"] for row in history], "o-")
     accuracy_axes.plot(epochs, [100 * row["val_top1"] for row in history], "s-")
-    accuracy_axes.set(xlabel="epoch", ylabel="top-1 at the last time step (%)", ylim=(0, 100))
+    accuracy_axes.set(xlabel="epoch", ylabel="top-1 at the last time step (%)", ylim=(-3, 103))
     for axes in (loss_axes, accuracy_axes):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

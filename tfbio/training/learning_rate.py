@@ -88,7 +88,8 @@ class Step:
     Args:
         milestones: epochs, counted from 0, from whose first step on the rate is lower: 60,80.
         decay_every: in place of milestones, the rate falls after every so many epochs.
-        decay_factor: what the rate is multiplied by when it falls, above 0 and at most 1.
+        decay_factor: what the rate is multiplied by when it falls, above 0 and at most 1; below 1
+            on a plateau.
 
     Raises:
         InputError: a number is out of range, or there are no milestones, or both kinds.

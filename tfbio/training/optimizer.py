@@ -33,7 +33,7 @@ class OptimizerConfig:
         name: what makes steps of gradients.
         learning_rate: the largest learning rate.
         schedule: the course of the learning rate.
-        momentum: of sgd and rmsprop. Default: 0.9 and 0.
+        momentum: momentum of sgd and rmsprop. Default: 0.9 and 0.
         nesterov: Nesterov's momentum, with sgd.
         weight_decay: L2 penalty, in the gradient; decoupled with adamw. Default: 0, and Keras'
             0.004 with adamw.

@@ -12,6 +12,7 @@ import keras
 
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError
+from tfbio.evaluation.api import check_classifier
 from tfbio.training.config import ModelConfig
 
 
@@ -47,6 +48,8 @@ def own_model_and_config(
         raise InputError(
             f"Expected a function that returns a keras.Model, received {type(sample).__name__}."
         )
+    # Before anything is asked of its input and output.
+    check_classifier(sample)
     for name in ("precision", "weights"):
         if values.get(name) is not None:
             raise InputError(

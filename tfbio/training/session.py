@@ -229,9 +229,14 @@ def _batches(
 def _image_size(model: keras.Model, config: TrainingConfig) -> tuple[int, int]:
     """The size of the model's input; of one that takes any, the wanted or the published."""
     height, width = model.input_shape[1:3]
-    if height is not None and width is not None:
-        return height, width
     wanted = config.model.image_size
+    if height is not None and width is not None:
+        if wanted is not None and (height, width) != (wanted, wanted):
+            raise InputError(
+                f"Expected images of {height} x {width} pixels, the input of {model.name!r}, "
+                f"received image_size={wanted}: leave it out."
+            )
+        return height, width
     if wanted is not None:
         return wanted, wanted
     if config.model.fingerprint is not None:
@@ -304,12 +309,13 @@ def _describe(
     )
     checkpoints = run.checkpoints()
     if resumed and checkpoints:
-        _logger.info(
+        # Also where nobody asked for messages, as in a notebook.
+        _logger.warning(
             f"Going on with {run.path} from epoch {checkpoints[-1].epoch + 1}, step "
             f"{checkpoints[-1].step}."
         )
     else:
-        _logger.info(f"{'Starting again in' if resumed else 'Writing to'} {run.path}.")
+        _logger.warning(f"{'Starting again in' if resumed else 'Writing to'} {run.path}.")
 
 
 def _smaller(config: TrainingConfig, image_size: tuple[int, int]) -> str:

@@ -29,6 +29,8 @@ def with_those_of_the_run(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     values = dict(values)
     weights = values.get("weights")
+    if isinstance(weights, RunDirectory):
+        weights = values["weights"] = weights.path
     if not isinstance(weights, (str, os.PathLike)):
         return values
     path = Path(weights)

@@ -135,11 +135,11 @@ def as_trained(source: Any) -> TrainedModel:
     return TrainedModel(model, described, framing=framing, info=info).adjusted()
 
 
-def load_run(path: str | os.PathLike) -> TrainedModel:
+def load_run(path: str | os.PathLike | RunDirectory) -> TrainedModel:
     """The best model of a run, with its configuration, class names and framing.
 
     Args:
-        path: the folder of the run.
+        path: the folder of the run, or the run itself.
 
     Returns:
         A `TrainedModel`.
@@ -147,9 +147,11 @@ def load_run(path: str | os.PathLike) -> TrainedModel:
     Raises:
         InputError: there is no run with a model, or a part of it is missing or damaged.
     """
-    run = RunDirectory(Path(path))
+    run = path if isinstance(path, RunDirectory) else RunDirectory(Path(path))
     if not run.model.is_file():
-        raise InputError(f"Expected the folder of a trained run, found no model.keras in {path}.")
+        raise InputError(
+            f"Expected the folder of a trained run, found no model.keras in {run.path}."
+        )
     return _from_run(run)
 
 

@@ -59,7 +59,7 @@ class PublishedWeights:
 
 @dataclass(frozen=True)
 class Origin:
-    """What the files of a family look like. Every field and every method has a default.
+    """What the files of a family look like. All but its name has a default.
 
     Names of tensors begin as `<module>.<suffix>`: the module is named as our layer with `.` for
     `_`, the suffix by the layer's tensor map.
