@@ -84,7 +84,9 @@ def test_a_recipe_is_headed_and_read(recipe):
     assert command[2] == f"--flagfile=recipes/{recipe.name}"
     values, _ = train.COMMAND.define()
     values(["train.py", f"--flagfile={recipe}", *command[3:]])
-    config = training_config({**given(values, options_of(TrainFlags)), **given_arguments(values)})
+    config = training_config(
+        {**given(values, options_of(TrainFlags)), **given_arguments(values, TrainFlags)}
+    )
     assert config.model.name in head
     assert recipe.name in (RECIPES / "README.md").read_text()
     for name in tfbio.list_models():

@@ -85,7 +85,9 @@ def test_the_flag_file_holds_the_size_that_was_trained(size, tmp_path):
         options = {**options_of(TrainFlags)}
         values, _ = train.COMMAND.define(["train.py", *arguments])
         values(["train.py", *arguments])
-        return settled(training_config({**given(values, options), **given_arguments(values)}))
+        return settled(
+            training_config({**given(values, options), **given_arguments(values, TrainFlags)})
+        )
 
     first = settled_config(size)
     (tmp_path / "flags").write_text(flag_lines(first))
@@ -267,6 +269,18 @@ def test_help_of_a_model_shows_its_arguments(capsys):
         (train, ["--flagfile=none.flags"], "No such file or directory: 'none.flags'"),
         (train, ["bl_rcnn"], "Expected flags only, such as --model=bl_rcnn, received 'bl_rcnn'"),
         (train, ["--model=b_cnn", "--timesteps=3"], "b_cnn takes no --timesteps"),
+        (
+            train,
+            ["--model=alexnet_divnorm", "--normalization=none", "@data"],
+            "alexnet_divnorm takes no --normalization",
+        ),
+        (
+            train,
+            ["--resize_through=abc", "@data"],
+            "as one whole number or two, such as 64 or 64,4",
+        ),
+        (train, ["--weights=", "@data"], "a value behind --weights=, received none"),
+        (train, ["--record_activity=", "@data"], "patterns of layer names with --record_activity"),
         (train, ["--dataset=image_folder"], "Expected data_dir with the data set image_folder"),
         (train, ["--dataset=image_folder", "--data_dir=nowhere"], "at nowhere, found nothing"),
         (train, ["--learning_rate=-1", "@data"], "a learning rate above 0, received -1.0"),

@@ -72,7 +72,7 @@ def _run(values: flags.FlagValues) -> None:
         data,
         **{name: chosen[name] for name in passed if name in chosen},
         presentation=_presentation(chosen, trained.presentation if same else None),
-        timesteps=given_arguments(values).get("timesteps"),
+        timesteps=given_arguments(values, EvaluateFlags).get("timesteps"),
         noise=chosen.get("noise"),
         noise_seed=chosen.get("noise_seed"),
         noise_draws=chosen.get("noise_draws"),

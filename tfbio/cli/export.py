@@ -43,7 +43,7 @@ def _run(values: flags.FlagValues) -> None:
     output = chosen.get("output", "exported")
     check_writable(Path(output))
     noise = NoiseConfig(*(chosen.get(f"noise{part}") for part in ("", "_seed", "_draws")))
-    timesteps = given_arguments(values).get("timesteps")
+    timesteps = given_arguments(values, ExportFlags).get("timesteps")
     trained = find_trained(values).adjusted(noise=noise, timesteps=timesteps)
     path = export(
         trained,

@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from tfbio._configuration import Option, as_text, from_text, value_type
+from tfbio._configuration import Option, as_text, from_text, options_of, value_type
 from tfbio.errors import InputError
 from tfbio.models.registry import ModelInfo, list_models, model_info
 
@@ -120,14 +120,23 @@ def given(values: flags.FlagValues, options: Mapping[str, Option]) -> dict[str, 
     return found
 
 
-def given_arguments(values: flags.FlagValues) -> dict[str, Any]:
-    """The arguments of models that are given, of whichever model."""
+def given_arguments(values: flags.FlagValues, configuration: type) -> dict[str, Any]:
+    """The arguments of models that are given, of the chosen model if one is chosen.
+
+    Args:
+        values: parsed.
+        configuration: of the command; its own options are no arguments of models.
+
+    Raises:
+        InputError: the chosen model takes none of this name.
+    """
     options: dict[str, Option] = {}
     chosen = values["model"].value if "model" in values else None
     names = list_models()
     for name in [*([chosen] if chosen in names else []), *names]:
         for each in model_options(model_info(name)):
-            options.setdefault(each.name, each)
+            if each.name not in options_of(configuration):
+                options.setdefault(each.name, each)
     found = given(values, options)
     if chosen in names:
         own = {each.name for each in model_options(model_info(chosen))}

@@ -44,7 +44,7 @@ def _run(values: flags.FlagValues) -> None:
             raise InputError("Expected --seed for one run, or --seeds for several, received both.")
         check_seeds(seeds)
     file, changes = chosen.pop("config", None), chosen.pop("config_set", None) or ()
-    given_values = {**_of_run(chosen), **given_arguments(values)}
+    given_values = {**_of_run(chosen), **given_arguments(values, TrainFlags)}
     config = training_config(_beside_file(file, changes, given_values))
     if seeds is None:
         train(config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 from absl import flags
@@ -81,7 +80,7 @@ def _find(values: flags.FlagValues) -> TrainedModel:
 def _from_weights(values: flags.FlagValues) -> TrainedModel:
     info = model_info(values.model)
     folder = Path(values.runs_dir or "runs") / info.name
-    arguments = _own_arguments(values)
+    arguments = given_arguments(values, TrainedFlags)
     if values.image_size is not None:
         arguments["input_shape"] = (values.image_size, values.image_size, 3)
     trained = from_weights(info.name, values.weights, arguments, folder=folder)
@@ -96,15 +95,9 @@ def _from_weights(values: flags.FlagValues) -> TrainedModel:
     return trained.adjusted()
 
 
-def _own_arguments(values: flags.FlagValues) -> dict[str, Any]:
-    """The arguments of models that are given, but for those that are flags of the command too."""
-    ours = options_of(TrainedFlags)
-    return {name: each for name, each in given_arguments(values).items() if name not in ours}
-
-
 def _shape_flags(values: flags.FlagValues, model: keras.Model) -> str:
     """The flags given that shape a model in a way that cannot be changed, for a sentence."""
-    said = _own_arguments(values)
+    said = given_arguments(values, TrainedFlags)
     timesteps = said.pop("timesteps", None)
     if timesteps is not None and not unrolled_layers(model):
         with_timesteps(model, timesteps)  # Its sentence says which models have another number.
