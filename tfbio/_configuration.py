@@ -183,8 +183,21 @@ def _build(configuration: type, values: dict[str, Any]) -> Any:
 
 def _changed(part: Any, values: dict[str, Any]) -> Any:
     """A part of a configuration with those of its options that are given beside it."""
-    given = {name: values.pop(name) for name in options_of(type(part)) if name in values}
-    return _build(type(part), {**values_of(part), **given}) if given else part
+    hints = typing.get_type_hints(type(part))
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(part):
+        name = field.metadata.get("name", field.name)
+        variants = variants_of(hints[field.name])
+        inner = tuple(variants.values()) or branch_of(hints[field.name])
+        if inner and isinstance(values.get(field.name), inner):
+            changes[field.name] = _changed(values.pop(field.name), values)
+        elif variants and name in values:
+            changes[field.name] = _variant(name, variants, values.pop(name), values)
+        elif inner:
+            changes[field.name] = _changed(getattr(part, field.name), values)
+        elif name in values:
+            changes[field.name] = values.pop(name)
+    return dataclasses.replace(part, **changes) if changes else part
 
 
 def _variant(kind: str, variants: Mapping[str, type], name: str, values: dict[str, Any]) -> Any:

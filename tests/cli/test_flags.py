@@ -67,7 +67,7 @@ def _given(*arguments):
         ("--numbers=", ()),
         ("--size=8", (8, 8)),
         ("--size=8,9", (8, 9)),
-        ("--size=none", ()),
+        ("--size=none", None),
     ],
 )
 def test_values(argument, value):
