@@ -246,7 +246,7 @@ def flag_lines(config: TrainingConfig) -> str:
 
     Example:
         >>> flag_lines(TrainingConfig(epochs=3)).splitlines()[:2]
-        ['--batch_size=32', '--cache=none']
+        ['--accumulate_steps=1', '--batch_size=32']
     """
     options = options_of(TrainingConfig)
     values = values_of(config)
