@@ -392,7 +392,8 @@ def _fits(kind: Any, value: Any, facts: Mapping[str, Any]) -> bool:
         return True
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         return False
-    return facts.get("minimum", value) <= value <= facts.get("maximum", value)
+    # Not a number is for the configuration itself to refuse.
+    return not (value < facts.get("minimum", value) or value > facts.get("maximum", value))
 
 
 def _wanted(kind: Any, facts: Mapping[str, Any]) -> str:

@@ -199,7 +199,7 @@ def test_a_kill_amid_an_update_costs_nothing(whole, kill, tmp_path):
         ({"clip_value": 0.0}, "gradients clipped at a size above 0, received 0.0"),
         ({"clip_norm": float("nan")}, "gradients clipped at a size above 0, received nan"),
         (CLIP, r"one way to clip gradients, received clip_value=0.01 and clip_norm=0.02"),
-        ({"accumulate_steps": 0}, "to accumulate 1 step or more, received 0"),
+        ({"accumulate_steps": 0}, "accumulate_steps to be a whole number of 1 or more, received 0"),
     ],
 )
 def test_bad_values_are_named(arguments, sentence):
