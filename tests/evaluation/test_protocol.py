@@ -149,7 +149,7 @@ def test_an_interrupted_evaluation_goes_on_with_the_same_work_only(model, images
     def evaluation(**changes):
         calls.clear()
         given = {"split": "train", "batch_size": 9, "threshold": 0.6, **changes}
-        return prepare_evaluation(model, "confidence", images, **given)
+        return prepare_evaluation(model, "confidence", {"train": images}, **given)
 
     def parts():
         return len(list(tmp_path.glob("unfinished/*/*.npy")))

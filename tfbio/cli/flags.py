@@ -138,7 +138,8 @@ def given_arguments(values: flags.FlagValues, configuration: type) -> dict[str, 
             if each.name not in options_of(configuration):
                 options.setdefault(each.name, each)
     found = given(values, options)
-    if chosen in names:
+    # The configuration refuses one without a classifier, whatever is asked of it.
+    if chosen in names and model_info(chosen).classifier:
         own = {each.name for each in model_options(model_info(chosen))}
         strange = [f"--{name}" for name in found if name not in own]
         if strange:
@@ -181,7 +182,7 @@ def _value(each: Option, value: Any) -> Any:
     try:
         return from_text(each.annotation, text)
     except ValueError as error:
-        if Ellipsis not in typing.get_args(kind):
+        if typing.get_origin(kind) is tuple and Ellipsis not in typing.get_args(kind):
             raise InputError(
                 f"Expected --{each.name} as one whole number or two, such as 64 or 64,48, received "
                 f"{text}."
