@@ -47,4 +47,6 @@ def test_the_readme_installs_without_tensorflow(tmp_path):
         check=False,
     )
     assert answer.returncode == 0, answer.stderr[-3000:]
-    assert answer.stdout.splitlines() == ["(1, 1, 1, 256) True", "tensorflow"]
+    features, missing = answer.stdout.splitlines()
+    assert features == "(1, 1, 1, 256) True"
+    assert missing in ("tensorflow", "tensorflow_datasets")
