@@ -24,7 +24,6 @@ _NO_FLAGS = frozenset(
         "classifier_activation",
         "include_preprocessing",
         "name",
-        "return_sequences_of",
     }
 )
 _WIDTH = 100

@@ -15,7 +15,7 @@ from tfbio.datasets.own_data import as_data_source
 from tfbio.datasets.registry import canonical_name, corrupted_base, dataset_info
 from tfbio.datasets.source import DataSource
 from tfbio.errors import InputError, UnknownNameError
-from tfbio.models.registry import model_info
+from tfbio.models.registry import list_models, model_info
 from tfbio.training.config import DataConfig, ModelConfig, TrainingConfig
 from tfbio.training.own_parts import fingerprint_of_data, own_model_and_config
 from tfbio.training.run_directory import RunDirectory
@@ -180,8 +180,6 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
 
 
 def _is_of_another_model(name: str) -> bool:
-    from tfbio.models.registry import list_models
-
     return any(name in model_info(model).arguments for model in list_models())
 
 

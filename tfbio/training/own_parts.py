@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -61,13 +61,8 @@ def own_model_and_config(
     )
     if isinstance(model, keras.Model):
         return (lambda classes: model), config
-    made = [sample]
-    # The first one is made outside the strategy's scope; with one device it is as good as another.
-    return (lambda classes: made.pop() if made and _one_device(values) else model()), config
-
-
-def _one_device(values: Mapping[str, Any]) -> bool:
-    return (values.get("devices") or 1) == 1 and values.get("strategy", "auto") == "none"
+    # Built anew in the strategy's scope, and after the seed is set.
+    return (lambda classes: model()), config
 
 
 def _plain_name(model: keras.Model) -> str:
